@@ -1,0 +1,53 @@
+"""What Airflow's providers manager is told about this provider."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def get_provider_info() -> dict[str, Any]:
+    """
+    Return the metadata that the entry point ``apache_airflow_provider`` promises.
+
+    Airflow 3.2 and later build the connection form from ``conn-fields`` and ``ui-field-behaviour``
+    without importing the hook; older versions read the same from the hook's own methods.
+    """
+    return {
+        "package-name": "airflow-provider-segmind",
+        "name": "Segmind",
+        "description": "Media generation on `Segmind <https://www.segmind.com/>`__ as Airflow tasks.",
+        "integrations": [
+            {
+                "integration-name": "Segmind",
+                "external-doc-url": "https://docs.segmind.com/",
+                "tags": ["service"],
+            }
+        ],
+        "operators": [
+            {
+                "integration-name": "Segmind",
+                "python-modules": [
+                    "airflow_provider_segmind.operators.inference",
+                    "airflow_provider_segmind.operators.kling",
+                ],
+            }
+        ],
+        "sensors": [
+            {
+                "integration-name": "Segmind",
+                "python-modules": ["airflow_provider_segmind.sensors.request"],
+            }
+        ],
+        "hooks": [
+            {
+                "integration-name": "Segmind",
+                "python-modules": ["airflow_provider_segmind.hooks.segmind"],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": "Segmind",
+                "python-modules": ["airflow_provider_segmind.triggers.request"],
+            }
+        ],
+    }
