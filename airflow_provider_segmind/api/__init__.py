@@ -1,0 +1,1 @@
+"""The Segmind protocol, without any I/O: builds calls, reads answers, names errors, decides when to ask next."""

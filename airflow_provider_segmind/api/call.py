@@ -1,0 +1,90 @@
+"""A call to Segmind and the answer to it, as values. The transports in ``hooks`` carry them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Generic, Literal, TypeVar
+
+from airflow_provider_segmind.exceptions import SegmindError, SubmitUnresolvedError, UnreachableError
+
+T = TypeVar("T")
+
+JSON_LIMIT = 16 * 1024 * 1024
+"""Bytes of a JSON answer that are read; far above any real one, far below what would hurt a triggerer."""
+
+
+class Service(StrEnum):
+    """Segmind's hosts. Which address each has is the connection's to say."""
+
+    GATEWAY = "gateway"
+    PLATFORM = "platform"
+    STORAGE = "storage"
+
+
+@dataclass(frozen=True)
+class Response:
+    """
+    What a transport got back.
+
+    :param headers: With lower-case names.
+    :param body: Decoded from any content encoding, at most ``Call.limit`` bytes of it.
+    :param complete: False if the connection broke or the limit was reached before the body's end.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    complete: bool = True
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """
+    One HTTP call, and how to read the answer to it.
+
+    :param reader: Turns the response into a value or raises the SegmindError that fits.
+    :param query: Query parameters.
+    :param body: JSON, encoded; None for a GET.
+    :param request_id: The request that the call asks about.
+    :param model: The model that the call runs.
+    :param charged: Whether Segmind charges for it, so that it must not be sent twice.
+    :param needs_key: Whether the API key goes with it.
+    :param limit: Bytes of the answer to read at most.
+    :param patience: Seconds to wait for the answer to begin, if other than the connection's ``timeout``.
+    """
+
+    method: Literal["GET", "POST"]
+    service: Service
+    path: str
+    reader: Callable[[Call[T], Response], T]
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    request_id: str | None = None
+    model: str | None = None
+    charged: bool = False
+    needs_key: bool = True
+    limit: int = JSON_LIMIT
+    patience: float | None = None
+
+    def read(self, response: Response) -> T:
+        """Return what the response means, or raise the SegmindError that fits."""
+        return self.reader(self, response)
+
+    def undelivered(self, cause: str) -> SegmindError:
+        """Return the error for a call that certainly never left: sending it again is safe."""
+        return UnreachableError(f"{self}: {cause}", request_id=self.request_id)
+
+    def unanswered(self, cause: str) -> SegmindError:
+        """Return the error for a call that may have arrived but was not answered."""
+        error = SubmitUnresolvedError if self.charged else UnreachableError
+        return error(f"{self}: {cause}", request_id=self.request_id)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"

@@ -1,0 +1,127 @@
+"""Which exception an answer is. The one place that knows Segmind's error table."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from typing import Any
+
+from airflow_provider_segmind.api.call import Call, Response
+from airflow_provider_segmind.api.rate_limit import reset_moment
+from airflow_provider_segmind.exceptions import (
+    AuthenticationError,
+    BadRequestError,
+    InsufficientCreditsError,
+    ModelNotFoundError,
+    ModelRetiredError,
+    PermissionDeniedError,
+    RateLimitedError,
+    RejectedError,
+    RequestExpiredError,
+    SegmindError,
+    ServerError,
+    SubmitUnresolvedError,
+)
+
+LONGEST_DETAIL = 500
+"""Characters of Segmind's own words that an error quotes."""
+
+_BY_STATUS: dict[int, type[SegmindError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    405: BadRequestError,
+    406: RejectedError,
+    410: ModelRetiredError,
+    422: RejectedError,
+}
+
+_RESUBMIT_IS_SAFE = frozenset({500, 502, 503})
+"""The docs say to retry a submit after these. Any other 5xx may come from a proxy that gave up waiting."""
+
+
+def error_for(call: Call[Any], response: Response) -> SegmindError:
+    """
+    Return the exception that a non-2xx answer stands for.
+
+    Branches on the status, since Segmind has no symbolic codes; on the message only for 406, where four
+    causes share one status.
+    """
+    status, detail, request_id = response.status, _detail(response), call.request_id
+    if status == 429:
+        now = datetime.now(UTC)
+        return RateLimitedError(
+            detail, status=status, request_id=request_id, reset_at=reset_moment(response.headers, now)
+        )
+    return _error_type(call, status, detail)(detail, status=status, request_id=request_id)
+
+
+def _error_type(call: Call[Any], status: int, detail: str) -> type[SegmindError]:
+    if status >= 500:
+        return SubmitUnresolvedError if call.charged and status not in _RESUBMIT_IS_SAFE else ServerError
+    if status == 404:
+        if call.request_id is not None:
+            return RequestExpiredError
+        return ModelNotFoundError if call.model is not None else BadRequestError
+    if status == 406 and "insufficient credit" in detail.lower():
+        return InsufficientCreditsError
+    return _BY_STATUS.get(status, BadRequestError)
+
+
+def _detail(response: Response) -> str:
+    if 300 <= response.status < 400:
+        return f"redirected to {response.headers.get('location', 'nowhere')}; check the host of the connection"
+    words = _message(response.body) or _page_text(response.body) or "no explanation given"
+    return shortened(words)
+
+
+def _message(body: bytes) -> str:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(document, dict):
+        return ""
+    parts = (document.get(key) for key in ("error", "error_description", "message", "detail"))
+    return ": ".join(dict.fromkeys(_words(part) for part in parts if part))
+
+
+def _words(part: object) -> str:
+    return part if isinstance(part, str) else json.dumps(part)
+
+
+def _page_text(body: bytes) -> str:
+    text = body[: 8 * LONGEST_DETAIL].decode("utf-8", "replace")
+    if "<" not in text:
+        return text
+    page = _PageText()
+    page.feed(text)
+    return " ".join(page.parts)
+
+
+class _PageText(HTMLParser):
+    """Collects what a person would read of an HTML error page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self._hidden = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._hidden = tag in ("style", "script")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden = False
+
+    def handle_data(self, data: str) -> None:
+        words = data.strip()
+        if words and not self._hidden and words not in self.parts:
+            self.parts.append(words)
+
+
+def shortened(text: str) -> str:
+    """Return the text on one line, cut to ``LONGEST_DETAIL`` characters."""
+    line = re.sub(r"\s+", " ", text).strip()
+    return line if len(line) <= LONGEST_DETAIL else line[: LONGEST_DETAIL - 1] + "…"

@@ -1,0 +1,159 @@
+"""
+Following a request to its end, without I/O.
+
+``follow`` and ``look`` are generators: they yield the calls to send (and ``Wait`` where time has to pass), get
+each answer sent, or the SegmindError thrown, back in, and return the result. The trigger and the blocking
+operator drive the same generator, so that both wait in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider_segmind.api import calls
+from airflow_provider_segmind.api.answers import RequestReport
+from airflow_provider_segmind.api.call import Call
+from airflow_provider_segmind.api.schedule import next_look
+from airflow_provider_segmind.exceptions import (
+    RateLimitedError,
+    RequestExpiredError,
+    RequestTimeoutError,
+    SegmindError,
+    ServerError,
+    UnreachableError,
+    UnreadableResponseError,
+)
+
+REGISTRATION_GRACE = 30.0
+"""Seconds after submission in which a 404 may mean that Segmind has not registered the request yet."""
+
+_PASSING_TROUBLE = (UnreachableError, ServerError, RateLimitedError, UnreadableResponseError)
+
+
+@dataclass(frozen=True)
+class FollowedRequest:
+    """
+    A request to wait for.
+
+    :param submitted_at: Seconds since the epoch, when it was submitted.
+    :param deadline: Seconds since the epoch, when to give up. Wall-clock time, because it has to survive a
+        move to another process or machine.
+    :param poll_interval: Seconds between looks; None to adapt to the request's age.
+    """
+
+    request_id: str
+    submitted_at: float
+    deadline: float
+    poll_interval: float | None = None
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Let so many seconds pass. ``remark`` is worth a line in the log."""
+
+    seconds: float
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """
+    A look that found no end.
+
+    :param trouble: What was in the way of seeing it, if anything.
+    :param state: The state that Segmind named, if it could be seen.
+    """
+
+    trouble: SegmindError | None = None
+    state: str = ""
+
+
+Steps = Generator[Call[Any], Any, RequestReport | Unfinished]
+
+
+def look(request_id: str, age: float) -> Steps:
+    """
+    Look once: ask for the status and, if that is COMPLETED, for the result.
+
+    :param age: Seconds since the submission.
+    :raises SegmindError: If the request has ended in another way than COMPLETED, or cannot be asked about.
+    """
+    try:
+        report: RequestReport = yield calls.status(request_id)
+        if report.completed:
+            report = yield calls.result(request_id)
+    except _PASSING_TROUBLE as trouble:
+        return Unfinished(trouble)
+    except RequestExpiredError as missing:
+        if age >= REGISTRATION_GRACE:
+            raise
+        return Unfinished(missing)
+    report.raise_if_failed()
+    return report if report.completed else Unfinished(state=report.state)
+
+
+def resume(steps: Generator[Any, Any, Any], outcome: Any) -> Any:
+    """
+    Give the outcome of the last step back, and return the next step.
+
+    :param outcome: The answer to a call, the SegmindError it ended in, or None at the start and after a wait.
+    :raises StopIteration: At the end; its ``value`` is what the generator returns.
+    """
+    return steps.throw(outcome) if isinstance(outcome, SegmindError) else steps.send(outcome)
+
+
+def follow(request: FollowedRequest, now: Callable[[], float]) -> Generator[Call[Any] | Wait, Any, RequestReport]:
+    """
+    Follow a request until it is COMPLETED, and return its result.
+
+    Lost connections, server errors, rate limits and unreadable answers are waited out until the deadline, and
+    a 404 for the first 30 s. A state that is not documented is no end, and is remarked on once.
+
+    :param now: The clock: seconds since the epoch.
+    :raises SegmindError: If it ends in any other way.
+    """
+    remarked: set[str] = set()
+    while True:
+        moment = now()
+        found = yield from look(request.request_id, moment - request.submitted_at)
+        if isinstance(found, RequestReport):
+            return found
+        moment = now()
+        if moment >= request.deadline:
+            raise _timed_out(request, found)
+        wait = _wait(request, found, moment)
+        yield Wait(min(wait, request.deadline - moment), _remark(request, found, remarked))
+
+
+def _wait(request: FollowedRequest, found: Unfinished, moment: float) -> float:
+    wait = next_look(moment - request.submitted_at, request.poll_interval)
+    if isinstance(found.trouble, RateLimitedError) and found.trouble.reset_at:
+        until_reset = (found.trouble.reset_at - datetime.fromtimestamp(moment, UTC)).total_seconds()
+        return max(wait, until_reset)
+    return wait
+
+
+def _remark(request: FollowedRequest, found: Unfinished, remarked: set[str]) -> str:
+    """Return what is new about a look: each kind of trouble and each odd state is worth one line."""
+    if found.trouble is not None:
+        kind, remark = type(found.trouble).__name__, f"Will look again: {found.trouble}"
+    elif not RequestReport(request.request_id, found.state).known_state:
+        kind = found.state
+        remark = f"Request {request.request_id} is {found.state!r}, a state unknown to this version; waiting on."
+    else:
+        return ""
+    if kind in remarked:
+        return ""
+    remarked.add(kind)
+    return remark
+
+
+def _timed_out(request: FollowedRequest, found: Unfinished) -> RequestTimeoutError:
+    waited = request.deadline - request.submitted_at
+    last = f"at the last look it was {found.state}" if found.trouble is None else f"last: {found.trouble}"
+    return RequestTimeoutError(
+        f"not finished {waited:.0f} s after submission; {last}", request_id=request.request_id
+    )

@@ -1,0 +1,71 @@
+"""
+The parameters of Kling O1 image to video, as its page on Segmind lists them.
+
+Each check takes what a user wrote, returns what Segmind wants, and raises InvalidParameterError otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from airflow_provider_segmind.exceptions import InvalidParameterError
+
+MODEL: Final = "kling-o1-image-to-video"
+DURATIONS: Final = (5, 10)
+
+
+def checked_prompt(value: object) -> str:
+    """Return the prompt if it says something."""
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidParameterError(
+            "prompt", f"must describe the transformation between the frames, not {value!r}"
+        )
+    return value
+
+
+def checked_start_image_url(value: object) -> str:
+    """Return the address of the first frame."""
+    return _checked_url("start_image_url", value)
+
+
+def checked_end_image_url(value: object) -> str | None:
+    """Return the address of the last frame, or None. An empty string, as a template may yield, is None."""
+    if value is None or value == "":
+        return None
+    return _checked_url("end_image_url", value)
+
+
+def checked_duration(value: object) -> int:
+    """Return the duration in seconds. The page's own sample sends ``"5"``, so digits in a string will do."""
+    text = str(value).strip()
+    if isinstance(value, (int, str)) and not isinstance(value, bool) and text in map(str, DURATIONS):
+        return int(text)
+    raise InvalidParameterError("duration", f"must be 5 or 10 (seconds), not {value!r}")
+
+
+CHECKS: Final[dict[str, Callable[[object], Any]]] = {
+    "prompt": checked_prompt,
+    "start_image_url": checked_start_image_url,
+    "end_image_url": checked_end_image_url,
+    "duration": checked_duration,
+}
+
+
+def checked_parameters(given: dict[str, object]) -> dict[str, Any]:
+    """Return the parameters to send: checked, and without those that were not given."""
+    checked = {name: check(given.get(name)) for name, check in CHECKS.items()}
+    return {name: value for name, value in checked.items() if value is not None}
+
+
+def _checked_url(name: str, value: object) -> str:
+    url = value.strip() if isinstance(value, str) else ""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in url
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InvalidParameterError(name, f"must be an absolute http(s) URL that Segmind can fetch, not {value!r}")
+    return url

@@ -1,0 +1,45 @@
+"""Where the output of a model is in its result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_segmind.api.answers import RequestReport
+from airflow_provider_segmind.exceptions import UnusableOutputError
+
+
+def model_output(result: RequestReport) -> Any:
+    """
+    Return what the model made: a URL, a list of URLs, text, or whatever the model's ``output`` is.
+
+    Segmind promises ``output`` for every model; where it is empty, the address of the ``video`` or of the
+    ``images`` stands in, and the whole body at last.
+    """
+    output = result.body.get("output")
+    if output not in (None, "", [], {}):
+        return output
+    return _url(result.body.get("video")) or _urls(result.body.get("images")) or result.body
+
+
+def video_url(result: RequestReport) -> str:
+    """
+    Return the address of the video: ``video.url``, else the first one in ``output``.
+
+    :raises UnusableOutputError: If there is none.
+    """
+    found = _url(result.body.get("video")) or next(iter(_urls(result.body.get("output"))), None)
+    if found is None:
+        keys = sorted(result.body)
+        raise UnusableOutputError(f"there is no video URL among the keys {keys}", request_id=result.request_id)
+    return found
+
+
+def _urls(value: object) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [url for url in map(_url, values) if url]
+
+
+def _url(value: object) -> str | None:
+    if isinstance(value, dict):
+        return _url(value.get("url")) or _url(value.get("video")) or _url(value.get("video_url"))
+    return value if isinstance(value, str) and value.startswith(("https://", "http://")) else None

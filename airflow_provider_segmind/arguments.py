@@ -1,0 +1,45 @@
+"""Reading operator arguments, which may be templates until the task runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_segmind.exceptions import InvalidParameterError
+
+_TEMPLATE_MARKS = ("{{", "{%", "{#")
+_FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
+
+
+def is_literal(value: object) -> bool:
+    """Whether an argument is known when the DAG is parsed: neither a template nor another task's output."""
+    if isinstance(value, str):
+        return not any(mark in value for mark in _TEMPLATE_MARKS)
+    if isinstance(value, dict):
+        return all(is_literal(part) for part in value.values())
+    if isinstance(value, (list, tuple, set)):
+        return all(is_literal(part) for part in value)
+    return not hasattr(value, "resolve")
+
+
+def seconds(name: str, value: Any) -> float:
+    """Return a positive number of seconds."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = 0.0
+    if isinstance(value, bool) or not 0 < number < float("inf"):
+        raise InvalidParameterError(name, f"must be a positive number of seconds, not {value!r}")
+    return number
+
+
+def optional_seconds(name: str, value: Any) -> float | None:
+    """Return a positive number of seconds, or None, which a template writes as ``None`` or nothing."""
+    return None if value in (None, "", "None") else seconds(name, value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return a yes or no, which a template writes as ``True`` or ``False``."""
+    found = value if isinstance(value, bool) else _FLAGS.get(str(value).strip().lower())
+    if found is None:
+        raise InvalidParameterError(name, f"must be True or False, not {value!r}")
+    return found

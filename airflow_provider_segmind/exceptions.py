@@ -1,0 +1,261 @@
+"""
+What can go wrong, in the user's words.
+
+Every error about a request carries its ``request_id``: it is the only way back to something that was paid
+for. ``can_retry`` says whether trying the task again can help; ``can_resend`` whether the same call may be
+sent again at once without the risk of a second charge.
+
+What each HTTP status means, and which are worth a retry: Segmind's documentation of error codes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+
+class SegmindError(Exception):
+    """
+    Something went wrong between Airflow and Segmind.
+
+    :param detail: What was wrong, in Segmind's words where it said something.
+    :param status: HTTP status of the answer; None if there was none.
+    :param request_id: The request that this is about; None if it never got an id.
+    """
+
+    summary: ClassVar[str] = "Segmind error"
+    advice: ClassVar[str] = ""
+    can_retry: ClassVar[bool] = False
+    can_resend: ClassVar[bool] = False
+
+    def __init__(self, detail: str, *, status: int | None = None, request_id: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.status = status
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        facts = []
+        if self.status is not None:
+            facts.append(f"HTTP {self.status}")
+        if self.request_id is not None:
+            facts.append(f"request_id={self.request_id}")
+        where = f" ({', '.join(facts)})" if facts else ""
+        advice = f" {self.advice}" if self.advice else ""
+        return f"{self.summary}: {self.detail.rstrip('.')}{where}.{advice}"
+
+
+class InvalidParameterError(SegmindError, ValueError):
+    """
+    A parameter is wrong, and Segmind was not asked: nothing was charged.
+
+    :param name: The parameter at fault.
+    :param problem: What is wrong with it and what to write instead.
+    """
+
+    summary = "Invalid parameter"
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name}: {problem}")
+        self.name = name
+        self.problem = problem
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.problem)
+
+
+class InvalidConnectionError(SegmindError):
+    """The Airflow connection is missing, or one of its fields cannot be used."""
+
+    summary = "Invalid Segmind connection"
+
+
+class BadRequestError(SegmindError):
+    """400, 405 and other refusals of the call itself: malformed body, missing field, unsupported operation."""
+
+    summary = "Segmind refused the request"
+    advice = "Compare the parameters with the model's page; nothing was charged."
+
+
+class AuthenticationError(SegmindError):
+    """401: the API key is missing or was rejected."""
+
+    summary = "Segmind did not accept the API key"
+    advice = "Check the password of the connection: SG_ and 16 hex digits, not expired or revoked."
+
+
+class PermissionDeniedError(SegmindError):
+    """403: this account or team may not call this model."""
+
+    summary = "Segmind does not allow this call"
+    advice = "Ask the owner of the Segmind account or team for access to the model."
+
+
+class ModelNotFoundError(SegmindError):
+    """404 on a submit: there is no model of that name."""
+
+    summary = "No such model"
+    advice = "Compare the model's slug with the end of its page's address; nothing was charged."
+
+
+class InsufficientCreditsError(SegmindError):
+    """406: the balance does not cover this request."""
+
+    summary = "Not enough Segmind credits"
+    advice = "Top up the account, then clear the task; nothing was charged."
+
+
+class RejectedError(SegmindError):
+    """406 or 422 for another cause: a parameter's value, a team's spend limit, or the content type."""
+
+    summary = "Segmind rejected the request"
+    advice = "Compare the parameters with the model's page; nothing was charged."
+
+
+class ModelRetiredError(SegmindError):
+    """410: the model has been taken out of service."""
+
+    summary = "The model is retired"
+    advice = "Choose another model; nothing was charged."
+
+
+class RateLimitedError(SegmindError):
+    """
+    429: more requests a minute than the key allows.
+
+    :param reset_at: The moment from which requests are allowed again; None if Segmind did not say.
+    """
+
+    summary = "Segmind's rate limit is reached"
+    can_retry = True
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        status: int | None = None,
+        request_id: str | None = None,
+        reset_at: datetime | None = None,
+    ) -> None:
+        super().__init__(detail, status=status, request_id=request_id)
+        self.reset_at = reset_at
+
+
+class ServerError(SegmindError):
+    """
+    500, 502, 503, and 504 where nothing can have been charged: a fault on Segmind's side.
+
+    A 500 right after a change of parameters is often the parameters.
+    """
+
+    summary = "Segmind has a server error"
+    can_retry = True
+    can_resend = True
+
+
+class UnreachableError(SegmindError):
+    """No connection, or no answer to a call that cannot be charged."""
+
+    summary = "Segmind cannot be reached"
+    can_retry = True
+    can_resend = True
+
+
+class UnreadableResponseError(SegmindError):
+    """An answer that is not what Segmind promises: not JSON, cut short, too large, or of another shape."""
+
+    summary = "Segmind's answer cannot be read"
+    can_retry = True
+
+
+class UnusableOutputError(SegmindError):
+    """
+    The request is COMPLETED, and was charged, but its result holds no output of the expected kind.
+
+    Trying again would pay again and is likely to end the same way, so it is left to a person.
+    """
+
+    summary = "The finished request has no usable output"
+    advice = "It was charged. Look at the XCom `result`, or at the request in Segmind's history."
+
+
+class RequestFailedError(SegmindError):
+    """The request ran and FAILED, content blocks included. Failed requests are not charged."""
+
+    summary = "The request failed at Segmind and was not charged"
+    can_retry = True
+
+
+class RequestExpiredError(SegmindError):
+    """404 on a request id: unknown to this account, or older than the hour for which Segmind keeps records."""
+
+    summary = "Segmind does not know this request, or no longer"
+    advice = (
+        "Records are kept for one hour from submission. If it completed it was charged, and Segmind's request "
+        "history still has its output: look there before you run it again."
+    )
+
+
+class RequestTimeoutError(SegmindError):
+    """The request was not finished at the deadline. It lives on at Segmind and will be charged if it completes."""
+
+    summary = "Gave up waiting"
+    advice = (
+        "Segmind cannot cancel it: it runs on and will be charged if it completes. Wait for it with "
+        "SegmindRequestSensor and this request_id, or clear the task to pay for another one."
+    )
+
+
+class SubmitUnresolvedError(SegmindError):
+    """A submit without a clear answer: the request may exist, and be charged, or not."""
+
+    summary = "It is unknown whether Segmind accepted the request"
+    advice = (
+        "It was not sent again, because each submit is a new charge. Look in Segmind's request history; if it is "
+        "not there, clear the task."
+    )
+
+
+_BY_NAME: dict[str, type[SegmindError]] = {
+    error.__name__: error
+    for error in (
+        SegmindError,
+        InvalidConnectionError,
+        BadRequestError,
+        AuthenticationError,
+        PermissionDeniedError,
+        ModelNotFoundError,
+        InsufficientCreditsError,
+        RejectedError,
+        ModelRetiredError,
+        RateLimitedError,
+        ServerError,
+        UnreachableError,
+        UnreadableResponseError,
+        UnusableOutputError,
+        RequestFailedError,
+        RequestExpiredError,
+        RequestTimeoutError,
+        SubmitUnresolvedError,
+    )
+}
+
+
+def error_as_json(error: SegmindError) -> dict[str, Any]:
+    """Return an error as plain JSON values, to cross from the triggerer to a worker."""
+    return {
+        "type": type(error).__name__,
+        "detail": error.detail,
+        "status": error.status,
+        "request_id": error.request_id,
+    }
+
+
+def error_from_json(document: dict[str, Any]) -> SegmindError:
+    """Return the error that ``error_as_json`` described; a type from another version becomes SegmindError."""
+    error = _BY_NAME.get(str(document.get("type")), SegmindError)
+    return error(
+        str(document.get("detail", "no detail")),
+        status=document.get("status"),
+        request_id=document.get("request_id"),
+    )
