@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_segmind.hooks import form
+
 
 def get_provider_info() -> dict[str, Any]:
     """
@@ -29,6 +31,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_segmind.operators.inference",
                     "airflow_provider_segmind.operators.kling",
+                    "airflow_provider_segmind.operators.sync",
                 ],
             }
         ],
@@ -42,6 +45,15 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Segmind",
                 "python-modules": ["airflow_provider_segmind.hooks.segmind"],
+            }
+        ],
+        "connection-types": [
+            {
+                "connection-type": form.CONNECTION_TYPE,
+                "hook-class-name": "airflow_provider_segmind.hooks.segmind.SegmindHook",
+                "hook-name": "Segmind",
+                "conn-fields": form.FIELDS,
+                "ui-field-behaviour": form.BEHAVIOUR,
             }
         ],
         "triggers": [

@@ -1,0 +1,34 @@
+"""What the end of a request means for an Airflow task: its XComs, or its failure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_segmind.exceptions import SegmindError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_segmind.api.answers import RequestReport
+
+REQUEST_ID_KEY = "request_id"
+RESULT_KEY = "result"
+METRICS_KEY = "metrics"
+
+
+def push_request_id(context: Context, request_id: str) -> None:
+    """Push the id under ``request_id``: the way back to what was paid for."""
+    context["ti"].xcom_push(key=REQUEST_ID_KEY, value=request_id)
+
+
+def push_result(context: Context, result: RequestReport) -> None:
+    """Push the whole answer under ``result`` and its figures under ``metrics``."""
+    context["ti"].xcom_push(key=RESULT_KEY, value=result.body)
+    context["ti"].xcom_push(key=METRICS_KEY, value=result.metrics)
+
+
+def task_failure(error: SegmindError) -> Exception:
+    """Return what to raise from a task: what no retry can mend must not burn the task's retries."""
+    return error if error.can_retry else AirflowFailException(str(error))

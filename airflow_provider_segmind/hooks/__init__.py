@@ -1,0 +1,1 @@
+"""The only HTTP in the provider: transports for the calls that ``api`` builds."""

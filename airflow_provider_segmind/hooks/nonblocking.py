@@ -1,0 +1,136 @@
+"""
+The transport of the triggerer, on ``aiohttp``: shared by all who wait with one connection on one event loop.
+
+A thousand triggers cost one session, one TLS handshake for each of a few sockets, and one connection look-up
+every few minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+from weakref import WeakKeyDictionary
+
+import aiohttp
+
+from airflow_provider_segmind.api.call import Call, Response
+from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, SegmindConnection
+from airflow_provider_segmind.hooks.lookup import look_up_async
+
+T = TypeVar("T")
+
+LOOKUP_LIFETIME = 300.0
+"""Seconds for which a looked-up connection is used: a rotated key is picked up after that."""
+
+_SOCKETS = 20
+_KEEP_ALIVE = 60.0
+
+
+class NonblockingTransport:
+    """Sends calls concurrently over one session. Sends each call once: those who wait look again anyway."""
+
+    def __init__(self, conn_id: str) -> None:
+        self.users = 0
+        self._conn_id = conn_id
+        self._lookup = asyncio.Lock()
+        self._connection: SegmindConnection | None = None
+        self._stale_at = 0.0
+        self._tls: ssl.SSLContext | bool = True
+        connector = aiohttp.TCPConnector(limit=_SOCKETS, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=300)
+        self._session = aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=True
+        )
+
+    async def send(self, call: Call[T]) -> T:
+        """
+        Send a call and return what the answer means.
+
+        Redirects are not followed: they would carry the API key to another host.
+
+        :raises SegmindError: The one that fits, if the answer is not what was hoped for.
+        """
+        connection = await self._current_connection()
+        url = connection.url(call)
+        try:
+            async with self._session.request(
+                call.method,
+                url,
+                data=call.body,
+                headers=connection.headers(call),
+                timeout=aiohttp.ClientTimeout(
+                    total=connection.patience(call), sock_connect=min(CONNECT_TIMEOUT, connection.timeout)
+                ),
+                ssl=self._tls,
+                proxy=connection.proxies.get(url.partition(":")[0]),
+                allow_redirects=False,
+            ) as answer:
+                response = await _received(answer, call.limit, connection)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
+            raise call.undelivered(_in_short(error)) from error
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise call.unanswered(_in_short(error)) from error
+        return call.read(response)
+
+    async def close(self) -> None:
+        """Close the session and its sockets."""
+        await self._session.close()
+
+    async def _current_connection(self) -> SegmindConnection:
+        async with self._lookup:
+            if self._connection is None or time.monotonic() >= self._stale_at:
+                self._connection = await look_up_async(self._conn_id)
+                self._stale_at = time.monotonic() + LOOKUP_LIFETIME
+                self._tls = _tls(self._connection.verify)
+            return self._connection
+
+
+_transports: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, NonblockingTransport]] = WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def shared_transport(conn_id: str) -> AsyncIterator[NonblockingTransport]:
+    """Lend the transport of a connection on the running loop; the last to give it back closes it."""
+    transports = _transports.setdefault(asyncio.get_running_loop(), {})
+    transport = transports.get(conn_id)
+    if transport is None:
+        transport = transports[conn_id] = NonblockingTransport(conn_id)
+    transport.users += 1
+    try:
+        yield transport
+    finally:
+        transport.users -= 1
+        if transport.users == 0:
+            del transports[conn_id]
+            await transport.close()
+
+
+def _tls(verify: bool | str) -> ssl.SSLContext | bool:
+    return ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify
+
+
+async def _received(answer: aiohttp.ClientResponse, limit: int, connection: SegmindConnection) -> Response:
+    body = bytearray()
+    complete = True
+    try:
+        while chunk := await answer.content.readany():
+            body += chunk
+            if len(body) > limit:
+                complete = False
+                answer.close()
+                break
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        complete = False
+    return Response(
+        status=answer.status,
+        headers={name.lower(): value for name, value in answer.headers.items()},
+        body=connection.redacted(bytes(body[:limit])),
+        complete=complete,
+    )
+
+
+def _in_short(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,194 @@
+"""Segmind for workers and for the triggerer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from functools import cached_property
+from typing import Any, Self, TypeVar
+
+import tenacity
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_segmind.api import calls
+from airflow_provider_segmind.api.answers import (
+    Credits,
+    HistoryEntry,
+    HistoryPage,
+    Model,
+    RequestReport,
+    SubmittedRequest,
+    SyncAnswer,
+)
+from airflow_provider_segmind.api.call import Call
+from airflow_provider_segmind.exceptions import SegmindError
+from airflow_provider_segmind.hooks import form
+from airflow_provider_segmind.hooks.blocking import BlockingTransport
+from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
+from airflow_provider_segmind.hooks.lookup import look_up
+from airflow_provider_segmind.hooks.nonblocking import NonblockingTransport, shared_transport
+
+T = TypeVar("T")
+
+ATTEMPTS = 3
+"""How often a call is sent at most, where sending it again cannot be charged twice."""
+
+log = logging.getLogger(__name__)
+
+
+class SegmindHook(BaseHook):
+    """
+    Speak to Segmind from a worker.
+
+    Calls that cannot be charged are sent up to three times, with a jittered pause, if Segmind is not reached or
+    has a server error. A submit is sent again only where it certainly was not accepted: if no connection was
+    made, or after a 500, 502 or 503. All methods raise a
+    :class:`~airflow_provider_segmind.exceptions.SegmindError` that says what to do.
+
+    :param segmind_conn_id: A connection of the type ``segmind``: the password is the API key. If the default
+        connection is not defined, the environment variable ``SEGMIND_API_KEY`` is used.
+    """
+
+    conn_name_attr = "segmind_conn_id"
+    default_conn_name = DEFAULT_CONNECTION_ID
+    conn_type = form.CONNECTION_TYPE
+    hook_name = "Segmind"
+
+    def __init__(self, segmind_conn_id: str = DEFAULT_CONNECTION_ID) -> None:
+        super().__init__()
+        self.segmind_conn_id = segmind_conn_id
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the form's extra fields, for Airflow before 3.2."""
+        return form.widgets()
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return what the form does with Airflow's own fields, for Airflow before 3.2."""
+        return form.behaviour()
+
+    @cached_property
+    def _transport(self) -> BlockingTransport:
+        return BlockingTransport(look_up(self.segmind_conn_id))
+
+    def get_conn(self) -> BlockingTransport:
+        """Return the transport, whose ``send`` carries the calls of ``airflow_provider_segmind.api.calls``."""
+        return self._transport
+
+    def send(self, call: Call[T]) -> T:
+        """Send a call once and return what the answer means."""
+        return self._transport.send(call)
+
+    def submit(self, model: str, parameters: Mapping[str, Any]) -> SubmittedRequest:
+        """
+        Submit a request. **Each one is a new charge** once it completes; there is no cancel.
+
+        :param model: The model's slug, such as ``kling-o1-image-to-video`` (about 0.91 USD for a video).
+        :param parameters: What the model's page lists.
+        :raises SubmitUnresolvedError: If it is unknown whether Segmind accepted it. It was not sent again.
+        """
+        return self._sent(calls.submit(model, parameters))
+
+    def get_status(self, request_id: str) -> RequestReport:
+        """Return the state of a request, which may be FAILED."""
+        return self._sent(calls.status(request_id))
+
+    def get_result(self, request_id: str) -> RequestReport:
+        """Return the result of a request, for one hour from its submission."""
+        return self._sent(calls.result(request_id))
+
+    def run_sync(self, model: str, parameters: Mapping[str, Any], timeout: float) -> SyncAnswer:
+        """
+        Run a fast model in one blocking call. **Each one is a new charge.**
+
+        :param timeout: Seconds to wait for the answer.
+        :raises SubmitUnresolvedError: If there was no answer, so that it is unknown whether it ran.
+        """
+        return self._sent(calls.run_sync(model, parameters, timeout))
+
+    def get_credits(self) -> Credits:
+        """Return the account's balance. Free."""
+        return self._sent(calls.credits())
+
+    def get_history(self, **filters: Any) -> HistoryPage:
+        """Return a page of the account's requests. Filters as in ``api.calls.history``."""
+        return self._sent(calls.history(**filters))
+
+    def get_history_entry(self, request_id: str) -> HistoryEntry:
+        """Return one of the account's own requests, of any age, with its inputs, cost and output URL."""
+        return self._sent(calls.history_entry(request_id))
+
+    def get_models(self) -> tuple[Model, ...]:
+        """Return the public catalogue of models."""
+        return self._sent(calls.models())
+
+    def upload(self, data_urls: Sequence[str]) -> tuple[str, ...]:
+        """
+        Upload files and return their public addresses, in the same order.
+
+        :param data_urls: Each file as ``data:image/png;base64,…``.
+        """
+        return self._sent(calls.upload(data_urls))
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask for the balance, which is free, to see whether the connection works."""
+        try:
+            balance = self.get_credits().balance
+        except SegmindError as error:
+            return False, str(error)
+        return True, f"Segmind accepts the API key. Balance: {balance:.2f} USD."
+
+    def _sent(self, call: Call[T]) -> T:
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_may_resend),
+            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            wait=tenacity.wait_random_exponential(multiplier=0.5, max=8),
+            before_sleep=_say_why,
+            reraise=True,
+        )
+        answer: T = retrying(self.send, call)
+        return answer
+
+
+class SegmindAsyncHook:
+    """
+    Speak to Segmind from the triggerer's event loop.
+
+    An async context manager. All hooks of one connection on one loop share a session, a few sockets and a
+    look-up of the connection; the last one to leave closes them::
+
+        async with SegmindAsyncHook("segmind_default") as hook:
+            report = await hook.send(calls.status(request_id))
+
+    :param segmind_conn_id: As for :class:`SegmindHook`.
+    """
+
+    def __init__(self, segmind_conn_id: str = DEFAULT_CONNECTION_ID) -> None:
+        self.segmind_conn_id = segmind_conn_id
+        self._leave = AsyncExitStack()
+        self._transport: NonblockingTransport | None = None
+
+    async def __aenter__(self) -> Self:
+        self._transport = await self._leave.enter_async_context(shared_transport(self.segmind_conn_id))
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        self._transport = None
+        await self._leave.aclose()
+
+    async def send(self, call: Call[T]) -> T:
+        """Send a call once and return what the answer means, or raise the SegmindError that fits."""
+        if self._transport is None:
+            raise RuntimeError("SegmindAsyncHook is used outside of 'async with'")
+        return await self._transport.send(call)
+
+
+def _may_resend(error: BaseException) -> bool:
+    return isinstance(error, SegmindError) and error.can_resend
+
+
+def _say_why(state: tenacity.RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("Attempt %d of %d failed, will try again: %s", state.attempt_number, ATTEMPTS, error)

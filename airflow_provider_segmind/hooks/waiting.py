@@ -1,0 +1,61 @@
+"""Waiting for a request in a worker."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_segmind.api.follow import FollowedRequest, Unfinished, Wait, follow, look, resume
+from airflow_provider_segmind.exceptions import SegmindError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from airflow_provider_segmind.api.answers import RequestReport
+    from airflow_provider_segmind.hooks.segmind import SegmindHook
+
+log = logging.getLogger(__name__)
+
+
+def wait_for(request: FollowedRequest, hook: SegmindHook) -> RequestReport:
+    """
+    Wait in this thread until a request is COMPLETED, and return its result.
+
+    :raises SegmindError: If it ends in any other way, or the deadline passes.
+    """
+    found: RequestReport = _driven(follow(request, time.time), hook)
+    return found
+
+
+def look_at(request_id: str, age: float, hook: SegmindHook) -> RequestReport | Unfinished:
+    """
+    Look at a request once.
+
+    :param age: Seconds since it was submitted, as far as known.
+    :raises SegmindError: If it has ended without output, or cannot be asked about.
+    """
+    found: RequestReport | Unfinished = _driven(look(request_id, age), hook)
+    return found
+
+
+def _driven(steps: Generator[Any, Any, Any], hook: SegmindHook) -> Any:
+    outcome: Any = None
+    while True:
+        try:
+            step = resume(steps, outcome)
+        except StopIteration as end:
+            return end.value
+        outcome = _carried_out(step, hook)
+
+
+def _carried_out(step: Any, hook: SegmindHook) -> Any:
+    if isinstance(step, Wait):
+        if step.remark:
+            log.warning(step.remark)
+        time.sleep(step.seconds)
+        return None
+    try:
+        return hook.send(step)
+    except SegmindError as error:
+        return error

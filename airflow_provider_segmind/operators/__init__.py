@@ -1,0 +1,1 @@
+"""Tasks that run Segmind's models."""

@@ -1,0 +1,185 @@
+"""Run any model as a task."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_segmind.api import calls
+from airflow_provider_segmind.api.follow import FollowedRequest
+from airflow_provider_segmind.api.output import model_output
+from airflow_provider_segmind.arguments import flag, is_literal, optional_seconds, seconds
+from airflow_provider_segmind.delivery import push_request_id, push_result, task_failure
+from airflow_provider_segmind.exceptions import SegmindError
+from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
+from airflow_provider_segmind.hooks.segmind import SegmindHook
+from airflow_provider_segmind.hooks.waiting import wait_for
+from airflow_provider_segmind.triggers.events import read_event
+from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_segmind.api.answers import RequestReport
+
+DEFAULT_TIMEOUT = 900.0
+
+
+class SegmindInferenceOperator(BaseOperator):
+    """
+    Run a model and wait for its output, without holding a worker slot.
+
+    Each submit is charged once the request completes, and Segmind can neither recognise a repeated submit nor
+    cancel one. So a submit without a clear answer, and a request that is not finished at the deadline, fail the
+    task without a retry: a retry would pay again. A FAILED request is not charged, and follows the task's
+    ``retries``, as do rate limits and server errors before anything was accepted. What no retry can mend (a
+    rejected key, wrong parameters, no credits) fails the task at once. All arguments are templated.
+
+    XCom: the return value is the model's output (usually a URL; Segmind deletes files after seven days). Beside
+    it ``request_id``, pushed as soon as it exists, ``result``, the whole answer, and ``metrics``: ``cost`` and
+    ``remaining_credits`` in USD, ``inference_time``, ``queue_time`` and ``total_time`` in seconds.
+
+    :param model: The model's slug, the end of its page's address.
+    :param parameters: What the model's page lists.
+    :param segmind_conn_id: A connection of the type ``segmind``.
+    :param deferrable: Wait in the triggerer (default) or, if False, in the worker.
+    :param wait_for_completion: If False, return the request id at once; SegmindRequestSensor waits for it.
+    :param timeout: Seconds from submission after which to give up. The request itself lives on.
+    :param poll_interval: Seconds between looks; None adapts to the request's age.
+    """
+
+    template_fields: Sequence[str] = (
+        "model",
+        "parameters",
+        "segmind_conn_id",
+        "deferrable",
+        "wait_for_completion",
+        "timeout",
+        "poll_interval",
+    )
+    template_fields_renderers = {"parameters": "json"}  # noqa: RUF012 - as in BaseOperator
+    ui_color = "#e8e4fb"
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        parameters: Mapping[str, Any] | None = None,
+        segmind_conn_id: str = DEFAULT_CONNECTION_ID,
+        deferrable: bool | str = True,
+        wait_for_completion: bool | str = True,
+        timeout: float | str = DEFAULT_TIMEOUT,
+        poll_interval: float | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+        self.parameters = {} if parameters is None else parameters
+        self.segmind_conn_id = segmind_conn_id
+        self.deferrable = deferrable
+        self.wait_for_completion = wait_for_completion
+        self.timeout = timeout
+        self.poll_interval = poll_interval
+        self._request_id: str | None = None
+        self._check_literals()
+
+    @cached_property
+    def hook(self) -> SegmindHook:
+        """The hook for this task's connection."""
+        return SegmindHook(self.segmind_conn_id)
+
+    def checked_parameters(self) -> Mapping[str, Any]:
+        """
+        Return the model's parameters, as they go to Segmind. Called when templates are rendered.
+
+        :raises InvalidParameterError: If one is wrong.
+        """
+        return calls.checked_parameters(self.parameters)
+
+    def output_of(self, result: RequestReport) -> Any:
+        """Return the task's return value."""
+        return model_output(result)
+
+    def execute(self, context: Context) -> Any:
+        """Submit, then wait as asked for."""
+        try:
+            deferrable = flag("deferrable", self.deferrable)
+            wait_for_completion = flag("wait_for_completion", self.wait_for_completion)
+            timeout = seconds("timeout", self.timeout)
+            poll_interval = optional_seconds("poll_interval", self.poll_interval)
+            request_id = self._submitted(context)
+            if not wait_for_completion:
+                return request_id
+            now = time.time()
+            request = FollowedRequest(request_id, now, now + timeout, poll_interval)
+            if deferrable:
+                self._defer_until_done(request)
+            return self._delivered(context, wait_for(request, self.hook))
+        except SegmindError as error:
+            raise task_failure(error) from error
+
+    def execute_complete(self, context: Context, event: Any = None) -> Any:
+        """Take up the task again when the trigger has seen the request's end."""
+        try:
+            return self._delivered(context, read_event(event))
+        except SegmindError as error:
+            raise task_failure(error) from error
+
+    def on_kill(self) -> None:
+        """Say what becomes of the request when the task is killed in the worker."""
+        if self._request_id is not None:
+            self.log.warning(
+                "The task was killed, but Segmind cannot cancel request %s: it runs on and will be billed if it "
+                "completes. Wait for it with SegmindRequestSensor.",
+                self._request_id,
+            )
+
+    def _check_literals(self) -> None:
+        """Check what is known when the DAG is parsed."""
+        if is_literal(self.model):
+            calls.checked_model(self.model)
+        if is_literal(self.parameters):
+            calls.checked_parameters(self.parameters)
+        for name, check in (
+            ("deferrable", flag),
+            ("wait_for_completion", flag),
+            ("timeout", seconds),
+            ("poll_interval", optional_seconds),
+        ):
+            if is_literal(value := getattr(self, name)):
+                check(name, value)
+
+    def _submitted(self, context: Context) -> str:
+        submitted = self.hook.submit(self.model, self.checked_parameters())
+        self._request_id = submitted.request_id
+        self.log.info("Submitted request %s to %s", submitted.request_id, submitted.model)
+        push_request_id(context, submitted.request_id)
+        return submitted.request_id
+
+    def _defer_until_done(self, request: FollowedRequest) -> None:
+        """
+        Free the worker.
+
+        No timeout is given to Airflow: the trigger keeps the deadline itself, and can say what became of the
+        request, where Airflow's own timeout would start a try that pays again.
+        """
+        self.defer(
+            trigger=SegmindRequestTrigger(
+                request_id=request.request_id,
+                segmind_conn_id=self.segmind_conn_id,
+                submitted_at=request.submitted_at,
+                deadline=request.deadline,
+                poll_interval=request.poll_interval,
+            ),
+            method_name="execute_complete",
+        )
+
+    def _delivered(self, context: Context, result: RequestReport) -> Any:
+        push_result(context, result)
+        output = self.output_of(result)
+        self.log.info("Request %s is done. Metrics: %s", result.request_id, result.metrics)
+        return output

@@ -1,0 +1,1 @@
+"""Tasks that wait for requests which something else submitted."""

@@ -1,0 +1,1 @@
+"""Waiting for requests in the triggerer."""

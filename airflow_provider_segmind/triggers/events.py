@@ -1,0 +1,31 @@
+"""What a trigger tells the task that waits: plain JSON, always with the ``request_id``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_segmind.api.answers import RequestReport
+from airflow_provider_segmind.exceptions import SegmindError, error_as_json, error_from_json
+
+
+def completed_event(result: RequestReport) -> dict[str, Any]:
+    """Return the event of a request whose result is at hand."""
+    return {"request_id": result.request_id, "state": result.state, "result": result.body}
+
+
+def error_event(request_id: str, error: SegmindError) -> dict[str, Any]:
+    """Return the event of a wait that ended in any other way."""
+    return {"request_id": request_id, "error": {**error_as_json(error), "request_id": request_id}}
+
+
+def read_event(event: Any) -> RequestReport:
+    """
+    Return the result that an event carries.
+
+    :raises SegmindError: The one that ended the wait; or one that says what came instead of an event.
+    """
+    if isinstance(event, dict) and isinstance(event.get("error"), dict):
+        raise error_from_json(event["error"])
+    if isinstance(event, dict) and event.get("request_id") and isinstance(event.get("result"), dict):
+        return RequestReport(event["request_id"], str(event.get("state")), event["result"])
+    raise SegmindError(f"the task was resumed without an event of its trigger, but with {event!r}")

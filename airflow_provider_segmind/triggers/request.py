@@ -1,0 +1,110 @@
+"""The trigger that follows one request to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_segmind.api.answers import RequestReport
+from airflow_provider_segmind.api.call import Call
+from airflow_provider_segmind.api.follow import FollowedRequest, Wait, follow, resume
+from airflow_provider_segmind.exceptions import SegmindError
+from airflow_provider_segmind.hooks.segmind import SegmindAsyncHook
+from airflow_provider_segmind.triggers.events import completed_event, error_event
+
+
+class SegmindRequestTrigger(BaseTrigger):
+    """
+    Wait for a request, and bring its result.
+
+    Only ever reads from Segmind, so it may be run twice, moved or restarted without a charge. It waits out lost
+    connections, server errors and rate limits until the deadline. The result is fetched as soon as the request
+    is COMPLETED and travels in the event, because Segmind forgets it an hour after submission and a worker may
+    be free only later.
+
+    The event has ``request_id``, and either ``state`` and ``result`` (the whole answer) or ``error`` (``type``,
+    ``detail``, ``status``, ``request_id``). See :func:`~airflow_provider_segmind.triggers.events.read_event`.
+
+    :param request_id: The request to wait for.
+    :param segmind_conn_id: A connection of the type ``segmind``.
+    :param submitted_at: When it was submitted, in seconds since the epoch.
+    :param deadline: When to give up, in seconds since the epoch: a point in time survives a restart.
+    :param poll_interval: Seconds between looks; None to adapt to the request's age.
+    """
+
+    def __init__(
+        self,
+        request_id: str,
+        segmind_conn_id: str,
+        submitted_at: float,
+        deadline: float,
+        poll_interval: float | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.request_id = request_id
+        self.segmind_conn_id = segmind_conn_id
+        self.submitted_at = submitted_at
+        self.deadline = deadline
+        self.poll_interval = poll_interval
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and all that is needed to go on elsewhere."""
+        return (
+            "airflow_provider_segmind.triggers.request.SegmindRequestTrigger",
+            {
+                "request_id": self.request_id,
+                "segmind_conn_id": self.segmind_conn_id,
+                "submitted_at": self.submitted_at,
+                "deadline": self.deadline,
+                "poll_interval": self.poll_interval,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event, when the request has ended or the deadline has passed."""
+        try:
+            event = completed_event(await self._followed())
+        except SegmindError as error:
+            event = error_event(self.request_id, error)
+        except Exception as error:
+            self.log.exception("Waiting for request %s broke off", self.request_id)
+            broken = SegmindError(f"waiting broke off: {type(error).__name__}: {error}")
+            event = error_event(self.request_id, broken)
+        yield TriggerEvent(event)
+
+    async def on_kill(self) -> None:
+        """Say what becomes of the request when a user kills the task. Airflow 3.3 and later call this."""
+        self.log.warning(
+            "The task was killed, but Segmind cannot cancel request %s: it runs on and will be billed if it "
+            "completes. Its result can be fetched with this id for one hour from its submission.",
+            self.request_id,
+        )
+
+    async def _followed(self) -> RequestReport:
+        steps = follow(
+            FollowedRequest(self.request_id, self.submitted_at, self.deadline, self.poll_interval), time.time
+        )
+        outcome: Any = None
+        async with SegmindAsyncHook(self.segmind_conn_id) as hook:
+            while True:
+                try:
+                    step = resume(steps, outcome)
+                except StopIteration as end:
+                    result: RequestReport = end.value
+                    return result
+                outcome = await self._carried_out(step, hook)
+
+    async def _carried_out(self, step: Call[Any] | Wait, hook: SegmindAsyncHook) -> Any:
+        if isinstance(step, Wait):
+            if step.remark:
+                self.log.warning(step.remark)
+            await asyncio.sleep(step.seconds)
+            return None
+        try:
+            return await hook.send(step)
+        except SegmindError as error:
+            return error
