@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_segmind.emulator.serving import Call
 
 _SYNC_CHECK_SECONDS = 0.25
+_CLIENT_LEFT = 499
 
 
 async def submit(call: Call) -> Answer:
@@ -39,7 +40,7 @@ async def run_sync(call: Call) -> Answer:
     while (remaining := job.finishes_at - call.state.clock.now()) > 0:
         await asyncio.sleep(min(remaining, _SYNC_CHECK_SECONDS))
         if call.client_left:
-            break
+            return Answer(_CLIENT_LEFT, request_id=job.request_id)
     if job.state(call.state.clock.now()) == FAILED:
         return json_answer({"error": job.error}, 422, request_id=job.request_id)
     return await _raw_output(call, job)
