@@ -16,7 +16,7 @@ from typing import Any
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.answers import RequestReport
 from airflow_provider_segmind.api.call import Call
-from airflow_provider_segmind.api.schedule import next_look
+from airflow_provider_segmind.api.schedule import first_look, next_look
 from airflow_provider_segmind.exceptions import (
     RateLimitedError,
     RequestExpiredError,
@@ -116,6 +116,7 @@ def follow(request: FollowedRequest, now: Callable[[], float]) -> Generator[Call
     :raises SegmindError: If it ends in any other way.
     """
     remarked: set[str] = set()
+    yield Wait(first_look(now() - request.submitted_at, request.poll_interval))
     while True:
         moment = now()
         found = yield from look(request.request_id, moment - request.submitted_at)

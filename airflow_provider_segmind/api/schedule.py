@@ -11,18 +11,32 @@ GROWTH = 0.2
 JITTER = 0.1
 
 
+def first_look(age: float, poll_interval: float | None) -> float:
+    """
+    Return the seconds to wait before looking for the first time.
+
+    A fresh request cannot be done yet, but bad input fails within seconds. One that is older, because whoever
+    waited for it was restarted, is looked at within a second or so, not all of them at once.
+
+    :param age: Seconds since the request was submitted.
+    :param poll_interval: The fixed number of seconds between looks, if there is one.
+    """
+    longest = FIRST_LOOK if poll_interval is None else min(FIRST_LOOK, poll_interval)
+    return max(longest - age, random.uniform(0, 1))  # noqa: S311 - spreading load needs no secrecy
+
+
 def next_look(age: float, poll_interval: float | None) -> float:
     """
     Return the seconds to wait before looking again.
 
-    Adaptive: a first look after three seconds, as bad input fails early, then each wait a fifth of the
-    request's age, between 2 and 30 seconds, so that the delay stays in proportion to the job. The jitter of
-    a tenth keeps requests that were submitted together from being polled together.
+    Adaptive: each wait is a fifth of the request's age, between 2 and 30 seconds, so that the delay stays in
+    proportion to the job. The jitter of a tenth keeps requests that were submitted together from being polled
+    together.
 
     :param age: Seconds since the request was submitted.
     :param poll_interval: A fixed number of seconds instead.
     """
     if poll_interval is not None:
         return poll_interval
-    wait = FIRST_LOOK - age if age < FIRST_LOOK - SHORTEST else min(max(age * GROWTH, SHORTEST), LONGEST)
+    wait = min(max(age * GROWTH, SHORTEST), LONGEST)
     return wait * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreading load needs no secrecy

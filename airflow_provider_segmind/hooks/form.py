@@ -57,11 +57,11 @@ def widgets() -> dict[str, Any]:
     """Return the fields for the form of Airflow 2.11, whose web server has Flask AppBuilder."""
     from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
     from flask_babel import lazy_gettext
-    from wtforms import DecimalField, StringField
+    from wtforms import IntegerField, StringField
     from wtforms.validators import Optional
 
     return {
-        name: (StringField if "string" in field["schema"]["type"] else DecimalField)(
+        name: (StringField if "string" in field["schema"]["type"] else IntegerField)(
             lazy_gettext(field["label"]),
             widget=BS3TextFieldWidget(),
             description=field["description"],
