@@ -90,7 +90,7 @@ def test_one_row_per_output(start: Start) -> None:
 def test_request_body_is_a_literal_or_json(start: Start) -> None:
     for form, read in (("literal", ast.literal_eval), ("json", json.loads)):
         client = start(history_bodies=form)
-        sent = client.kling(prompt="it's \"quoted\"")
+        sent = client.kling(prompt='it\'s "quoted"')
         client.submitted(**sent)
         assert read(rows(client)[0]["request_body"]) == sent
 
@@ -114,7 +114,9 @@ def test_catalogue_is_public(start: Start) -> None:
     assert kling["parameters_schema"]["required"] == ["prompt", "start_image_url"]
 
 
-@pytest.mark.parametrize("data_urls", [None, [], "data:image/png;base64,AA==", ["https://a/b"], ["data:a/b;base64,%"]])
+@pytest.mark.parametrize(
+    "data_urls", [None, [], "data:image/png;base64,AA==", ["https://a/b"], ["data:a/b;base64,%"]]
+)
 def test_uploads_that_are_refused(start: Start, data_urls: Any) -> None:
     client = start()
     assert client.http.post("/upload-asset", json={"data_urls": data_urls}).status_code == 400

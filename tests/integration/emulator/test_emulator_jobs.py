@@ -30,9 +30,7 @@ def test_a_submit_is_queued_and_names_its_urls(start: Start) -> None:
 
 def test_urls_follow_the_host_header(start: Start) -> None:
     client = start()
-    answer = client.http.post(
-        f"/v2/{KLING}", json=client.kling(), headers={"Host": "segmind.internal:99"}
-    ).json()
+    answer = client.http.post(f"/v2/{KLING}", json=client.kling(), headers={"Host": "segmind.internal:99"}).json()
     assert answer["status_url"].startswith("http://segmind.internal:99/v2/requests/")
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
-import httpx
 import numpy as np
 import pytest
 
@@ -145,18 +144,3 @@ def test_files_that_do_not_exist(start: Start) -> None:
         "/assets/..%2F..%2Fetc%2Fpasswd",
     ):
         assert client.http.get(path).status_code == 404
-
-
-def test_the_scratch_directory_goes_with_the_emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow_provider_segmind.emulator import running_emulator
-
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with running_emulator(latency=0.0) as emulator:
-        httpx.post(
-            f"{emulator.url}/upload-asset",
-            json={"data_urls": ["data:image/png;base64,AA=="]},
-            headers={"x-api-key": emulator.api_key},
-            trust_env=False,
-        )
-        assert len(list(tmp_path.glob("segmind-emulator-*/assets/*.png"))) == 1
-    assert list(tmp_path.iterdir()) == []

@@ -104,9 +104,7 @@ def test_insufficient_credits(start: Start) -> None:
     assert client.submit().status_code == 200
     answer = client.submit()
     assert answer.status_code == 406
-    assert answer.json() == {
-        "error": "Insufficient credits. Your balance is $0.09 and this request needs $0.91."
-    }
+    assert answer.json() == {"error": "Insufficient credits. Your balance is $0.09 and this request needs $0.91."}
     assert client.http.get("/v1/get-user-credits").json() == {"credits": 0.09}
     assert client.emulator.ledger()["submits"] == 1
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-
 import httpx
 import pytest
 from segmind import InferenceFailed, InferenceTimeout, SegmindClient, SegmindError
