@@ -175,6 +175,8 @@ class FaultRule:
 
     def matches(self, endpoint: Endpoint, model: str | None, request_id: str | None) -> bool:
         """Whether a request of this kind is one of those the rule is about."""
+        if (self.outcome or self.missing_request_id) and endpoint not in CREATES_JOB:
+            return False
         return self.on in (endpoint, ANY) and self.model in (None, model) and self.request_id in (None, request_id)
 
 

@@ -109,7 +109,7 @@ async def json_object(call: Call) -> dict[str, Any] | Answer:
         return errors.error(406, "Content-Type must be application/json")
     try:
         document = json.loads(await call.request.read())
-    except ValueError:
+    except (ValueError, RecursionError):
         return errors.error(400, "Request body is not valid JSON")
     if not isinstance(document, dict):
         return errors.error(400, "Request body must be a JSON object")

@@ -44,11 +44,13 @@ def image_bytes(seed: int) -> bytes:
     """A PNG with a colour gradient that depends on `seed` alone."""
     width, height = IMAGE_SIZE
     red, green, blue = hashlib.sha256(str(seed).encode()).digest()[:3]
+    row = bytearray(3 * width)
+    row[0::3] = bytes((red + x) // 2 % 256 for x in range(width))
+    row[2::3] = bytes([blue]) * width
     rows = bytearray()
     for y in range(height):
-        rows.append(0)
-        for x in range(width):
-            rows += bytes(((red + x) // 2 % 256, (green + y) // 2 % 256, blue))
+        row[1::3] = bytes([(green + y) // 2 % 256]) * width
+        rows += b"\0" + row
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(rows))), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(name, content) for name, content in chunks)
@@ -85,7 +87,10 @@ class Videos:
     async def _image(self, url: object) -> bytes | None:
         if not isinstance(url, str):
             return None
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return None
         if parts.path.startswith("/assets/"):
             uploaded = self._scratch() / "assets" / Path(parts.path).name
             if uploaded.is_file():

@@ -141,7 +141,7 @@ class _EmulatorThread(threading.Thread):
         self._host = host
         self._port = port
         self._ssl_context = ssl_context
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
         self._stopping = asyncio.Event()
         self._emulator: RunningEmulator | None = None
@@ -149,13 +149,11 @@ class _EmulatorThread(threading.Thread):
 
     def run(self) -> None:
         try:
-            self._loop.run_until_complete(self._serve())
+            asyncio.run(self._serve())
         except BaseException as failure:  # noqa: BLE001 - handed to the thread that waits
             self._failure = failure
         finally:
             self._ready.set()
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
-            self._loop.close()
 
     def started(self) -> RunningEmulator:
         self._ready.wait(_START_SECONDS)
@@ -164,11 +162,12 @@ class _EmulatorThread(threading.Thread):
         return self._emulator
 
     def stop(self) -> None:
-        if self.is_alive():
+        if self._loop is not None and self.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
         self.join(_START_SECONDS)
 
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         app = create_app(self._settings)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()

@@ -80,6 +80,10 @@ def endpoint(
         try:
             response = await visit.respond()
             return response
+        except ConnectionError:
+            # The client left in the middle of a streamed answer.
+            visit.answered = False
+            return delivery.hang_up(request)
         finally:
             log.finished(
                 RequestRecord(

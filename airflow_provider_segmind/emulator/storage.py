@@ -7,6 +7,7 @@ import binascii
 import mimetypes
 import re
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_segmind.emulator import errors
@@ -53,8 +54,9 @@ async def upload(call: Call) -> Answer:
 
 async def asset(call: Call) -> Answer:
     """`GET /assets/{name}`: an uploaded file."""
-    path = call.state.assets / call.request.match_info["name"]
-    if not path.is_file():
+    name = call.request.match_info["name"]
+    path = call.state.assets / name
+    if Path(name).name != name or not path.is_file():
         return errors.not_found("media")
     content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     return Answer(content_type=content_type, file=path)

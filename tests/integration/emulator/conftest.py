@@ -92,6 +92,7 @@ def tunnel(port: int) -> Iterator[str]:
     ready = threading.Event()
     stopped = asyncio.Event()
     address: list[str] = []
+    open_ends: set[asyncio.StreamWriter] = set()
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -110,6 +111,7 @@ def tunnel(port: int) -> Iterator[str]:
             writer.close()
             return
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        open_ends.update((writer, far_writer))
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
 
@@ -123,10 +125,9 @@ def tunnel(port: int) -> Iterator[str]:
     def run() -> None:
         asyncio.set_event_loop(loop)
         loop.run_until_complete(serve())
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        for writer in open_ends:
+            writer.close()
+        loop.run_until_complete(asyncio.gather(*asyncio.all_tasks(loop), return_exceptions=True))
         loop.close()
 
     thread = threading.Thread(target=run, daemon=True)

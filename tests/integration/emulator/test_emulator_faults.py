@@ -250,6 +250,13 @@ def test_outcomes(start: Start) -> None:
     assert (ledger["submits"], ledger["count"]) == (5, 3)
 
 
+def test_an_outcome_waits_for_the_next_submit(start: Start) -> None:
+    client = start(latency=0.0)
+    client.emulator.faults({"outcome": "failed", "count": 1})
+    client.http.get("/v1/get-user-credits")
+    assert client.status(client.submitted()).status_code == 422
+
+
 def test_unknown_state_for_a_while(start: Start) -> None:
     client = start(latency=10.0)
     client.emulator.faults("on=submit,outcome=unknown_state,state=THROTTLED,state_seconds=20")

@@ -6,6 +6,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 if TYPE_CHECKING:
@@ -189,8 +190,6 @@ def test_many_jobs_at_once(start: Start) -> None:
 
 
 def test_a_sync_call_whose_client_leaves_is_charged(start: Start) -> None:
-    import httpx
-
     client = start(latency=60.0)
     with pytest.raises(httpx.ReadTimeout):
         client.http.post(f"/v1/{KLING}", json=client.kling(), timeout=0.2)

@@ -77,7 +77,7 @@ def test_images_are_fetched_from_loopback_only(start: Start) -> None:
 def test_unreadable_images_become_a_gradient(start: Start) -> None:
     client = start(latency=0.0)
     (broken,) = uploaded(client, b"not a picture at all")
-    for url in (broken, "https://192.0.2.1/a.png", "data:image/png;base64,AA==", "http://127.0.0.1:9/a.png"):
+    for url in (broken, "https://192.0.2.1/a.png", "data:image/png;base64,AA==", "http://[::1/a.png"):
         assert len(frames(download(client, start_image_url=url))) == 60
 
 
@@ -136,11 +136,15 @@ def test_the_index_stands_before_the_frames(start: Start) -> None:
 def test_files_that_do_not_exist(start: Start) -> None:
     client = start(latency=10.0)
     request_id = client.submitted()
+    (url,) = uploaded(client, b"a picture")
+    picture_name = url.rpartition("/")[2]
+    assert client.http.get(f"/assets/{picture_name}").content == b"a picture"
     for path in (
         f"/outputs/{request_id}.mp4",
         f"/outputs/{request_id}.png",
         "/outputs/x.mp4",
         "/assets/x.png",
+        f"/assets/..%2Fassets%2F{picture_name}",
         "/assets/..%2F..%2Fetc%2Fpasswd",
     ):
         assert client.http.get(path).status_code == 404

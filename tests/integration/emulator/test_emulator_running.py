@@ -32,21 +32,27 @@ KEY = {"x-api-key": "SG_0123456789abcdef"}
 @contextmanager
 def command(*arguments: str, directory: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The emulator as a subprocess, and the address on its first line."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "airflow_provider_segmind.emulator", "--port", "0", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "TMPDIR": str(directory)},
-    )
+    ) as process:
+        try:
+            assert process.stdout is not None
+            first = process.stdout.readline().rstrip("\n")
+            assert first.startswith("Segmind emulator listening on http://127.0.0.1:"), first
+            yield process, first.removeprefix("Segmind emulator listening on ")
+        finally:
+            process.kill()
+
+
+def rest(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What is left of the output and of the log. Not `communicate`: it misses what `readline` has buffered."""
     assert process.stdout is not None
-    try:
-        first = process.stdout.readline().rstrip("\n")
-        assert first.startswith("Segmind emulator listening on http://127.0.0.1:"), first
-        yield process, first.removeprefix("Segmind emulator listening on ")
-    finally:
-        process.kill()
-        process.communicate()
+    assert process.stderr is not None
+    return process.stdout.read(), process.stderr.read()
 
 
 def test_command_line(tmp_path: Path) -> None:
@@ -63,8 +69,8 @@ def test_command_line(tmp_path: Path) -> None:
         http.post("/upload-asset", json={"data_urls": ["data:image/png;base64,AA=="]})
         assert len(list(tmp_path.glob("segmind-emulator-*/assets/*.png"))) == 1
         process.send_signal(signal.SIGTERM)
-        output, log = process.communicate(timeout=10)
-    assert process.returncode == 0
+        assert process.wait(timeout=10) == 0
+        output, log = rest(process)
     assert list(tmp_path.iterdir()) == []
     exported = next(line for line in output.splitlines() if "AIRFLOW_CONN_SEGMIND_DEFAULT" in line)
     connection = json.loads(exported.partition("=")[2].strip("'"))
@@ -78,8 +84,8 @@ def test_quiet_and_interrupt(tmp_path: Path) -> None:
     with command("--quiet", "--model", "my-model=text", directory=tmp_path) as (process, url):
         assert httpx.post(f"{url}/v2/my-model", json={}, headers=KEY, trust_env=False).status_code == 200
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=10) == ("", "")
-    assert process.returncode == 0
+        assert process.wait(timeout=10) == 0
+        assert rest(process) == ("", "")
 
 
 @pytest.mark.parametrize(
