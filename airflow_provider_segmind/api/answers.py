@@ -181,7 +181,8 @@ def report(call: Call[Any], response: Response) -> RequestReport:
     """
     request_id = call.request_id or ""
     document = _mapping(response) if response.complete else None
-    state = str((document or {}).get("status", "")).upper()
+    told = document.get("status") if document else None
+    state = told.upper() if isinstance(told, str) else ""
     if document and state in (RequestState.COMPLETED, RequestState.FAILED):
         return RequestReport(request_id, state, document)
     if not response.ok:

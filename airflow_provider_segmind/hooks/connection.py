@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,8 @@ STORAGE_URL = "https://workflows-api.segmind.com"
 DEFAULT_TIMEOUT = 30.0
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a connection at most, so that a dead host is known before ``timeout`` is over."""
+
+_HOST = re.compile(r"[A-Za-z0-9._:-]+")
 
 USER_AGENT = f"airflow-provider-segmind/{__version__}"
 
@@ -123,17 +126,22 @@ def _with_port(host: str | None, port: int | None, schema: str | None) -> str | 
 def _url(name: str, field_name: str, given: object, default: str) -> str:
     if given in (None, ""):
         return default
-    url = str(given).strip().rstrip("/")
+    url = str(given).strip()
     if "://" not in url:
         url = f"https://{url}"
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = (
+            parts.scheme in ("http", "https")
+            and _HOST.fullmatch(parts.hostname or "") is not None
+            and parts.port != 0
+            and not (parts.query or parts.fragment or parts.username)
+        )
     except ValueError:
         usable = False
-    if not usable or parts.query or parts.fragment or parts.username:
-        raise _invalid(name, field_name, f"must be an address like {default!r}, not {url!r}")
-    return url
+    if not usable:
+        raise _invalid(name, field_name, f"must be an address like {default!r}, without a login or a query")
+    return url.rstrip("/")
 
 
 def _positive(name: str, field_name: str, given: object, unit: str) -> float | None:

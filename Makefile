@@ -1,0 +1,65 @@
+# The two commands of the README: `make demo` and `make test`. Everything is installed into .venv* by these rules.
+
+AIRFLOW ?= 3.3
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+
+DEFAULT_VENV := .venv
+VENV := $(if $(filter 3.3,$(AIRFLOW)),$(DEFAULT_VENV),.venvs/$(AIRFLOW))
+CONSTRAINTS := constraints/airflow-$(AIRFLOW).txt
+BIN := $(VENV)/bin
+VERSIONS := 2.11 3.0 3.1 3.2
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo ui test check check-versions version-% build format constraints clean
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## Install the provider and all that the tests need, pinned, into .venv
+
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) \
+		--editable '.[emulator]' --group test $(if $(filter 3.3,$(AIRFLOW)),--group check)
+	@touch $@
+
+demo: install ## Run a real Airflow that turns an image into a video, on the emulator (LIVE=1: on Segmind)
+	@$(BIN)/python -m demo
+
+ui: install ## The same, and keep Airflow up for a look in the browser
+	@$(BIN)/python -m demo --keep
+
+test: install ## Run all tests that need no server of yours
+	$(BIN)/python -m pytest -q
+
+check: install ## Lint, check types, build, and try the wheel in a clean environment
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(MAKE) build
+
+build: install
+	rm -rf dist .venvs/wheel
+	$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
+	$(PYTHON) -m venv .venvs/wheel
+	$(BIN)/uv pip install --quiet --python .venvs/wheel/bin/python --constraint $(CONSTRAINTS) dist/*.whl
+	@AIRFLOW_HOME=$(CURDIR)/.venvs/wheel/airflow .venvs/wheel/bin/airflow providers list 2>/dev/null \
+		| grep airflow-provider-segmind
+
+check-versions: $(addprefix version-,$(VERSIONS)) ## Run the tests on the older Airflows
+
+version-%:
+	$(MAKE) install AIRFLOW=$*
+	.venvs/$*/bin/python -m pytest -q tests/unit
+
+format: install ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+constraints: install ## Pin anew what each Airflow is tested with
+	$(BIN)/python constraints/pin.py
+
+clean: ## Remove all that these rules made
+	rm -rf .venv .venvs .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,31 @@
+"""Pin what each Airflow is tested with, as an index has it today. Run by ``make constraints``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+AIRFLOWS = {"2.11": "2.11.2", "3.0": "3.0.6", "3.1": "3.1.8", "3.2": "3.2.2", "3.3": "3.3.2"}
+HERE = Path(__file__).parent
+UV = Path(sys.executable).with_name("uv")
+
+
+def pin(series: str, version: str) -> None:
+    """Write the constraints of one Airflow: one file for Python 3.11 and later."""
+    with tempfile.NamedTemporaryFile("w", suffix=".in") as wanted:
+        wanted.write(f"apache-airflow=={version}\n")
+        wanted.flush()
+        command = [
+            *(str(UV), "pip", "compile", "--quiet", "--upgrade", "--universal", "--python-version", "3.11"),
+            *("--no-header", "--no-annotate", "--no-emit-index-url", "--extra", "emulator"),
+            *("--group", "test", "--group", "check", "pyproject.toml", wanted.name),
+            *("--output-file", str(HERE / f"airflow-{series}.txt")),
+        ]
+        subprocess.run(command, check=True, cwd=HERE.parent)  # noqa: S603 - our own arguments
+
+
+if __name__ == "__main__":
+    for series, version in AIRFLOWS.items():
+        pin(series, version)

@@ -1,0 +1,19 @@
+"""What all tests share: an Airflow of their own, in a folder that is thrown away."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+
+_home = tempfile.mkdtemp(prefix="segmind-airflow-")
+atexit.register(shutil.rmtree, _home, ignore_errors=True)
+
+# Airflow reads its environment when it is first imported, so this stands at import time.
+os.environ["AIRFLOW_HOME"] = _home
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
+for _name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
+    del os.environ[_name]
+os.environ.pop("SEGMIND_API_KEY", None)

@@ -1,0 +1,154 @@
+"""Every row of Segmind's error table: which exception it is and whether trying again can help."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from airflow_provider_segmind import exceptions as ex
+from airflow_provider_segmind.api import calls
+from airflow_provider_segmind.api.call import Call, Response
+from airflow_provider_segmind.api.errors import LONGEST_DETAIL
+
+SUBMIT = calls.submit("some-model", {})
+STATUS = calls.status("req-1")
+RESULT = calls.result("req-1")
+CREDITS = calls.credits()
+SYNC = calls.run_sync("some-model", {}, 60)
+
+
+def says(status: int, error: str = "Something is wrong", **headers: str) -> Response:
+    return Response(status, headers, json.dumps({"error": error}).encode())
+
+
+@pytest.mark.parametrize(
+    ("call", "response", "expected"),
+    [
+        (SUBMIT, says(400), ex.BadRequestError),
+        (SUBMIT, says(401), ex.AuthenticationError),
+        (SUBMIT, says(403), ex.PermissionDeniedError),
+        (SUBMIT, says(404), ex.ModelNotFoundError),
+        (SUBMIT, says(405), ex.BadRequestError),
+        (SUBMIT, says(406, "Insufficient credits. Balance: 0.1, needed: 0.91"), ex.InsufficientCreditsError),
+        (SUBMIT, says(406, "duration must be one of 5, 10"), ex.RejectedError),
+        (SUBMIT, says(406, "Team spend limit reached"), ex.RejectedError),
+        (SUBMIT, says(406, "Content-Type must be application/json"), ex.RejectedError),
+        (SUBMIT, says(410), ex.ModelRetiredError),
+        (SUBMIT, says(422), ex.RejectedError),
+        (SUBMIT, says(429), ex.RateLimitedError),
+        (SUBMIT, says(500), ex.ServerError),
+        (SUBMIT, says(502), ex.ServerError),
+        (SUBMIT, says(503), ex.ServerError),
+        (SUBMIT, says(504), ex.SubmitUnresolvedError),
+        (SUBMIT, says(524), ex.SubmitUnresolvedError),
+        (SYNC, says(504), ex.SubmitUnresolvedError),
+        (STATUS, says(504), ex.ServerError),
+        (STATUS, says(404), ex.RequestExpiredError),
+        (RESULT, says(404), ex.RequestExpiredError),
+        (STATUS, says(401), ex.AuthenticationError),
+        (CREDITS, says(404, "no such page"), ex.BadRequestError),
+        (SUBMIT, Response(302, {"location": "https://elsewhere.example/"}), ex.BadRequestError),
+        (SUBMIT, Response(418), ex.BadRequestError),
+    ],
+)
+def test_the_error_table(call: Call[Any], response: Response, expected: type[ex.SegmindError]) -> None:
+    with pytest.raises(ex.SegmindError) as caught:
+        call.read(response)
+    assert type(caught.value) is expected
+    assert caught.value.status == response.status
+    assert caught.value.request_id == call.request_id
+    assert f"HTTP {response.status}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ex.BadRequestError,
+        ex.AuthenticationError,
+        ex.PermissionDeniedError,
+        ex.ModelNotFoundError,
+        ex.InsufficientCreditsError,
+        ex.RejectedError,
+        ex.ModelRetiredError,
+        ex.RequestExpiredError,
+        ex.RequestTimeoutError,
+        ex.SubmitUnresolvedError,
+        ex.UnusableOutputError,
+    ],
+)
+def test_what_no_retry_can_mend_or_a_retry_would_pay_for_again(error: type[ex.SegmindError]) -> None:
+    assert not error.can_retry
+    assert not error.can_resend
+
+
+def test_only_what_cannot_be_charged_may_be_sent_again_at_once() -> None:
+    resent = {error for error in vars(ex).values() if isinstance(error, type) and getattr(error, "can_resend", 0)}
+    assert resent == {ex.ServerError, ex.UnreachableError}
+
+
+def test_a_lost_submit_is_unresolved_and_a_lost_read_is_not() -> None:
+    assert isinstance(SUBMIT.unanswered("timeout"), ex.SubmitUnresolvedError)
+    assert isinstance(STATUS.unanswered("timeout"), ex.UnreachableError)
+    assert isinstance(SUBMIT.undelivered("refused"), ex.UnreachableError)
+
+
+def test_both_parts_of_the_authentication_envelope_are_told() -> None:
+    body = {"error": "invalid_key", "error_description": "API key was revoked", "status_code": 401}
+    with pytest.raises(ex.AuthenticationError, match="invalid_key: API key was revoked"):
+        SUBMIT.read(Response(401, {}, json.dumps(body).encode()))
+
+
+def test_an_html_page_is_told_as_its_text() -> None:
+    page = b"<html><head><style>p{}</style><title>405</title></head><h1>Method Not Allowed</h1></html>"
+    with pytest.raises(ex.BadRequestError, match="405 Method Not Allowed") as caught:
+        SUBMIT.read(Response(405, {}, page))
+    assert "<" not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"\xff\xfe", b'{"error": {"code": 7}}', b"[" * 100_000])
+def test_an_odd_error_body_is_still_that_error(body: bytes) -> None:
+    with pytest.raises(ex.ServerError):
+        SUBMIT.read(Response(500, {}, body))
+
+
+def test_long_explanations_are_cut() -> None:
+    with pytest.raises(ex.BadRequestError) as caught:
+        SUBMIT.read(says(400, "word " * 10_000))
+    assert len(caught.value.detail) <= LONGEST_DETAIL
+
+
+def test_a_rate_limit_carries_its_reset() -> None:
+    with pytest.raises(ex.RateLimitedError) as caught:
+        STATUS.read(Response(429, {"retry-after": "7"}, b"{}"))
+    assert caught.value.reset_at is not None
+    assert 0 < (caught.value.reset_at - datetime.now(UTC)).total_seconds() <= 7
+
+
+def test_errors_survive_the_way_from_the_triggerer_and_pickling() -> None:
+    error = ex.RequestFailedError("blocked", status=422, request_id="req-1")
+    there = ex.error_from_json(json.loads(json.dumps(ex.error_as_json(error))))
+    pickled = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert type(there) is type(pickled) is ex.RequestFailedError
+    assert str(there) == str(pickled) == str(error)
+    named = pickle.loads(pickle.dumps(ex.InvalidParameterError("duration", "must be 5")))  # noqa: S301 - our own
+    assert str(named) == str(ex.InvalidParameterError("duration", "must be 5"))
+
+
+def test_an_error_of_a_newer_version_is_not_lost() -> None:
+    error = ex.error_from_json({"type": "SomethingNew", "detail": "x", "request_id": "req-1"})
+    assert type(error) is ex.SegmindError
+    assert "req-1" in str(error)
+
+
+def test_every_error_has_a_name_that_can_cross_from_the_triggerer() -> None:
+    for error in vars(ex).values():
+        if (
+            isinstance(error, type)
+            and issubclass(error, ex.SegmindError)
+            and error is not ex.InvalidParameterError
+        ):
+            assert type(ex.error_from_json({"type": error.__name__, "detail": "x"})) is error

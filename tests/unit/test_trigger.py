@@ -1,0 +1,50 @@
+"""The trigger as Airflow stores it, and the events that it sends."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_segmind.api.answers import RequestReport
+from airflow_provider_segmind.exceptions import RequestFailedError, SegmindError
+from airflow_provider_segmind.triggers.events import completed_event, error_event, read_event
+from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
+
+TRIGGER = SegmindRequestTrigger("req-1", "segmind_default", 1000.5, 1900.5, 7.5)
+
+
+def test_a_trigger_is_rebuilt_from_what_was_stored() -> None:
+    path, kwargs = json.loads(json.dumps(TRIGGER.serialize()))
+    module, _, name = path.rpartition(".")
+    again = getattr(importlib.import_module(module), name)(**kwargs)
+    assert type(again) is SegmindRequestTrigger
+    assert again.serialize() == TRIGGER.serialize()
+
+
+def test_events_are_json_and_carry_the_request_id() -> None:
+    result = RequestReport("req-1", "COMPLETED", {"status": "COMPLETED", "output": "x"})
+    done = json.loads(json.dumps(completed_event(result)))
+    failed = json.loads(json.dumps(error_event("req-1", RequestFailedError("blocked", status=422))))
+    assert done["request_id"] == failed["request_id"] == failed["error"]["request_id"] == "req-1"
+    assert read_event(done) == result
+    with pytest.raises(RequestFailedError, match="blocked.*req-1"):
+        read_event(failed)
+
+
+@pytest.mark.parametrize("event", [None, {}, "done", {"request_id": "r"}, {"result": {}}, {"error": "text"}])
+def test_what_is_no_event_is_told(event: Any) -> None:
+    with pytest.raises(SegmindError, match="without an event"):
+        read_event(event)
+
+
+async def test_on_kill_says_that_the_request_lives_on(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await SegmindRequestTrigger("req-1", "segmind_default", 1000.5, 1900.5).on_kill()
+    said = caplog.text + "".join(capfd.readouterr())
+    assert "req-1" in said
+    assert "cannot cancel" in said
+    assert "billed" in said
