@@ -163,3 +163,14 @@ async def test_as_an_aiohttp_application() -> None:
         advanced = await client.post("/__emulator__/clock", json={"advance": -1})
         assert advanced.status == 400
         assert (await client.get("/__emulator__/nothing")).status == 404
+
+
+def test_it_stands_alone() -> None:
+    script = (
+        "import sys, airflow_provider_segmind.emulator.__main__\n"
+        "print(*{name.split('.')[0] for name in sys.modules} & {'airflow', 'requests', 'segmind', 'pendulum'})\n"
+        "print(*[name for name in sys.modules if name.startswith('airflow_provider_segmind.')\n"
+        "        and not name.startswith('airflow_provider_segmind.emulator')])\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
+    assert ran.stdout == "\n\n"
