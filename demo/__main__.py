@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m demo",
-        description="Make one clip in a real Airflow, with the emulator. With LIVE=1 and SEGMIND_API_KEY: with Segmind.",
+        description="Make one clip in a real Airflow. LIVE=1 and SEGMIND_API_KEY: with Segmind, not the emulator.",
     )
     parser.add_argument("--keep", action="store_true", help="leave everything running, with the UI, until Ctrl-C")
     parser.add_argument(

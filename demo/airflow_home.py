@@ -52,7 +52,10 @@ def configured_home(folder: DemoFolder, segmind: Mapping[str, str]) -> AirflowHo
             "hostname_callable": "socket.gethostname",
             "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         },
-        "database": {"sql_alchemy_conn": f"sqlite:///{folder.airflow_home / 'airflow.db'}"},
+        "database": {
+            "sql_alchemy_conn": f"sqlite:///{folder.airflow_home / 'airflow.db'}",
+            "check_migrations": False,  # it has only just been created
+        },
         "api": {"host": LOOPBACK, "port": api_port, "base_url": url, "secret_key": secrets.token_hex()},
         "api_auth": {"jwt_secret": secrets.token_hex()},
         "logging": {

@@ -40,16 +40,18 @@ def check_installed() -> str:
     return found
 
 
-def create_database(home: AirflowHome, processes: Processes) -> Process:
-    """Start creating the database; it takes a while."""
-    return processes.start("db-migrate", [*_AIRFLOW, "db", "migrate"], home.environment, lasting=False)
-
-
 def start_airflow(home: AirflowHome, processes: Processes, waiting: Waiting) -> AirflowApi:
-    """Start the components, and return when all are healthy."""
-    say(f"Starting Airflow's {', '.join(_COMPONENTS)}")
+    """Start all that makes up an Airflow, and return when it is healthy."""
+
+    def start(name: str, *arguments: str, lasting: bool = True) -> Process:
+        return processes.start(name, [*_AIRFLOW, *arguments], home.environment, lasting=lasting)
+
+    say("Creating Airflow's database")
+    migration = start("db-migrate", "db", "migrate", lasting=False)
+    waiting.until("Airflow's database", lambda: processes.finished(migration) or None)
+    say(f"Starting its {', '.join(_COMPONENTS)}")
     for name, arguments in _COMPONENTS.items():
-        processes.start(name, [*_AIRFLOW, *arguments], home.environment)
+        start(name, *arguments)
     api = AirflowApi(home.url)
     waiting.until("Airflow to be healthy", lambda: api.is_healthy() or None)
     say(f"Airflow is up at {home.url}")

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import requests
@@ -14,7 +15,6 @@ import requests
 from airflow_provider_segmind.emulator.running import connection
 from demo.airflow_home import clean_environment
 from demo.failure import DemoError
-from demo.pictures import DAY, NIGHT, png
 from demo.telling import detail, say
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CLIP_SECONDS = 145
 CLIP_PRICE = 0.91
 
+_IMAGES = Path(__file__).parent / "images"
 _TIME_SCALE = 0.08
 _SECONDS_PER_CALL = 10.0
 _LISTENING = re.compile(r"listening on (http://\S+)")
@@ -81,8 +82,9 @@ class EmulatedSegmind:
         return {"AIRFLOW_CONN_SEGMIND_DEFAULT": json.dumps(connection(self._url))}
 
     def conf(self) -> dict[str, Any]:
-        """Upload two pictures, and ask for a clip from one to the other."""
-        uploads = [f"data:image/png;base64,{base64.b64encode(png(scene)).decode()}" for scene in (DAY, NIGHT)]
+        """Upload two pictures of one landscape, and ask for a clip from one to the other."""
+        pictures = [(_IMAGES / name).read_bytes() for name in ("day.png", "night.png")]
+        uploads = [f"data:image/png;base64,{base64.b64encode(picture).decode()}" for picture in pictures]
         start, end = self._ask("POST", "/upload-asset", {"data_urls": uploads})["file_urls"]
         return {"prompt": "Night falls over the hills", "start_image_url": start, "end_image_url": end}
 

@@ -42,14 +42,10 @@ class Story:
 
     def tell(self) -> str:
         """Show it all, and return the address of Airflow's UI."""
-        airflow_version = airflow_running.check_installed()
-        say(f"Keeping everything in {shown(self._folder.root)}, logs in {shown(self._folder.logs)}")
+        say(f"Airflow {airflow_running.check_installed()}, with everything in {shown(self._folder.root)}")
         self._segmind.start(self._processes, self._waiting)
-        home = configured_home(self._folder, self._segmind.environment())
-        say(f"Creating a database for Airflow {airflow_version}")
-        migration = airflow_running.create_database(home, self._processes)
         conf = self._segmind.conf()
-        self._waiting.until("the database", lambda: self._processes.finished(migration) or None)
+        home = configured_home(self._folder, self._segmind.environment())
         api = airflow_running.start_airflow(home, self._processes, self._waiting)
         self._make_clip(api, conf, home.task_logs)
         return home.url

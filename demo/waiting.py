@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-PAUSE = 0.2
+PAUSE = 0.25
 
 T = TypeVar("T")
 
