@@ -156,5 +156,5 @@ def _timed_out(request: FollowedRequest, found: Unfinished) -> RequestTimeoutErr
     waited = request.deadline - request.submitted_at
     last = f"at the last look it was {found.state}" if found.trouble is None else f"last: {found.trouble}"
     return RequestTimeoutError(
-        f"not finished {waited:.0f} s after submission; {last}", request_id=request.request_id
+        f"not finished after {waited:.0f} s; {last}", request_id=request.request_id
     )

@@ -22,7 +22,9 @@ def first_look(age: float, poll_interval: float | None) -> float:
     :param poll_interval: The fixed number of seconds between looks, if there is one.
     """
     longest = FIRST_LOOK if poll_interval is None else min(FIRST_LOOK, poll_interval)
-    return max(longest - age, random.uniform(0, 1))  # noqa: S311 - spreading load needs no secrecy
+    if age < longest:
+        return longest - age
+    return random.uniform(0, min(1, longest))  # noqa: S311 - spreading load needs no secrecy
 
 
 def next_look(age: float, poll_interval: float | None) -> float:

@@ -103,7 +103,10 @@ class SegmindRequestSensor(BaseSensorOperator):
                 ),
                 method_name="execute_complete",
             )
-        return super().execute(context)
+        try:
+            return super().execute(context)
+        except AirflowSensorTimeout as error:
+            raise AirflowSensorTimeout(f"{error} {self._lives_on()}") from error
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once; the result comes with the look that finds it."""
@@ -121,9 +124,15 @@ class SegmindRequestSensor(BaseSensorOperator):
         try:
             return self._delivered(context, read_event(event))
         except RequestTimeoutError as error:
-            raise AirflowSensorTimeout(str(error)) from error
+            raise AirflowSensorTimeout(f"{error.detail}. {self._lives_on()}") from error
         except SegmindError as error:
             raise AirflowFailException(str(error)) from error
+
+    def _lives_on(self) -> str:
+        return (
+            f"Request {self.request_id} lives on: Segmind cannot cancel it, and keeps its record for one hour from "
+            "submission. Clear this task to wait for it again."
+        )
 
     def _delivered(self, context: Context, result: RequestReport) -> Any:
         push_request_id(context, result.request_id)

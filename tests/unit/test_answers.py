@@ -253,8 +253,7 @@ def test_any_nonsense_is_read_or_is_a_segmind_error(call: Any, status: int, body
     response = Response(status, {"content-type": "application/json"}, body, complete)
     try:
         answer = call.read(response)
-    except SegmindError as error:
-        assert str(error)
+    except SegmindError:
         return
     if isinstance(answer, answers.RequestReport):
         assert isinstance(answer.metrics, dict)

@@ -76,7 +76,7 @@ def test_an_id_that_cannot_be_one_is_refused(request_id: Any) -> None:
         calls.status(request_id)
 
 
-@pytest.mark.parametrize("value", [datetime(2026, 1, 1), {1, 2}, float("nan"), b"bytes", object()])  # noqa: DTZ001
+@pytest.mark.parametrize("value", [datetime(2026, 1, 1), {1, 2}, float("nan"), b"bytes", object()])
 def test_a_parameter_that_json_cannot_say_is_named(value: Any) -> None:
     with pytest.raises(InvalidParameterError, match="'when'"):
         calls.submit("some-model", {"prompt": "x", "when": value})

@@ -30,7 +30,7 @@ def test_events_are_json_and_carry_the_request_id() -> None:
     failed = json.loads(json.dumps(error_event("req-1", RequestFailedError("blocked", status=422))))
     assert done["request_id"] == failed["request_id"] == failed["error"]["request_id"] == "req-1"
     assert read_event(done) == result
-    with pytest.raises(RequestFailedError, match="blocked.*req-1"):
+    with pytest.raises(RequestFailedError, match=r"blocked.*req-1"):
         read_event(failed)
 
 

@@ -1,0 +1,85 @@
+"""A Segmind on loopback and an Airflow with a database, for tests that run the real thing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
+
+HERE = Path(__file__).parent
+os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(HERE / "dags")
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """How one task instance ended."""
+
+    state: str
+    try_number: int
+    value: Any = None
+    xcoms: dict[str, Any] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="session")
+def _segmind() -> Iterator[RunningEmulator]:
+    with running_emulator(latency=0.3) as running:
+        yield running
+
+
+@pytest.fixture
+def emulator(_segmind: RunningEmulator, monkeypatch: pytest.MonkeyPatch) -> RunningEmulator:
+    """A Segmind whose jobs take 0.3 s, without a past, and the default connection to it."""
+    _segmind.reset()
+    monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(_segmind.connection()))
+    return _segmind
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> None:
+    """The database of this run's Airflow."""
+    airflow = Path(sys.executable).with_name("airflow")
+    done = subprocess.run([airflow, "db", "migrate"], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def run_dag(airflow_db: None) -> Callable[..., dict[str, TaskRun]]:
+    """Run ``airflow dags test`` and return how each task ended, by task id (and map index)."""
+    from airflow.cli import cli_parser
+
+    def run(dag_id: str, **conf: Any) -> dict[str, TaskRun]:
+        arguments = cli_parser.get_parser().parse_args(["dags", "test", dag_id, "--conf", json.dumps(conf)])
+        try:
+            arguments.func(arguments)
+        except (SystemExit, Exception) as end:  # noqa: BLE001 - a failed run is for the test to judge
+            sys.stdout.write(f"airflow dags test ended with {end!r}\n")
+        return _last_run(dag_id)
+
+    return run
+
+
+def _last_run(dag_id: str) -> dict[str, TaskRun]:
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        newest = select(DagRun.run_id).where(DagRun.dag_id == dag_id).order_by(DagRun.id.desc()).limit(1)
+        of_run = TaskInstance.dag_id == dag_id, TaskInstance.run_id == session.scalar(newest)
+        runs = {}
+        for ti in session.scalars(select(TaskInstance).where(*of_run)):
+            name = ti.task_id if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]"
+            pull = {"task_ids": ti.task_id, "map_indexes": ti.map_index, "session": session}
+            xcoms = {key: ti.xcom_pull(key=key, **pull) for key in ("request_id", "result", "metrics")}
+            runs[name] = TaskRun(str(ti.state), ti.try_number, ti.xcom_pull(**pull), xcoms)
+        return runs

@@ -1,0 +1,29 @@
+"""Kling, with every argument a template, so that one DAG serves all tests."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
+
+DEFAULTS = {
+    "prompt": "zoom",
+    "start_image_url": "https://example.com/a.png",
+    "end_image_url": "",
+    "duration": 5,
+    "segmind_conn_id": "segmind_default",
+    "deferrable": True,
+    "wait_for_completion": True,
+    "timeout": 60,
+    "poll_interval": 0.1,
+}
+
+with DAG("kling", schedule=None, params=DEFAULTS) as dag:
+    KlingImageToVideoOperator(
+        task_id="clip",
+        retries=2,
+        retry_delay=timedelta(0),
+        **{name: f"{{{{ params.{name} }}}}" for name in DEFAULTS},
+    )

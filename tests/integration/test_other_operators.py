@@ -1,0 +1,82 @@
+"""The other operators and the sensor in a real Airflow, against a Segmind on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_segmind.emulator.running import RunningEmulator
+from airflow_provider_segmind.hooks.segmind import SegmindHook
+
+Run = Callable[..., dict[str, Any]]
+WAYS = ("deferred", "poke", "reschedule", "soft")
+
+
+def test_any_model(emulator: RunningEmulator, run_dag: Run, capfd: pytest.CaptureFixture[str]) -> None:
+    tasks = run_dag("models")
+    said = "".join(capfd.readouterr())
+    states = {name: task.state for name, task in tasks.items()}
+    assert states == {
+        "image": "success",
+        "text": "success",
+        "mock": "success",
+        "retired": "failed",
+        "missing": "failed",
+        "sync_image": "success",
+        "sync_text": "success",
+    }
+    assert tasks["image"].value == tasks["image"].xcoms["result"]["output"]
+    assert isinstance(tasks["text"].value, str)
+    assert tasks["mock"].xcoms["metrics"]["cost"] == 0.5
+    assert "The model is retired" in said
+    assert "No such model" in said
+    assert tasks["sync_image"].value.startswith(emulator.url), "bytes are stored, and their URL returned"
+    assert tasks["sync_image"].xcoms["result"]["content_type"].startswith("image/")
+    assert tasks["sync_image"].xcoms["request_id"]
+    assert tasks["sync_image"].xcoms["metrics"]["cost"] > 0
+    assert tasks["sync_text"].value
+
+
+def test_the_sensor_waits_and_delivers_in_every_way(emulator: RunningEmulator, run_dag: Run) -> None:
+    request_id = SegmindHook().submit("fast-text-to-image", {"prompt": "a fox"}).request_id
+    tasks = run_dag("sensors", request_id=request_id)
+    for way in WAYS:
+        assert tasks[way].state == "success", way
+        assert tasks[way].value == tasks[way].xcoms["result"]["output"]
+        assert tasks[way].xcoms["request_id"] == request_id
+        assert tasks[way].xcoms["metrics"]["cost"] > 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"outcome": "blocked"}, "The request failed at Segmind"),
+        ({"outcome": "stuck"}, "not finished after 2 s"),
+    ],
+    ids=["failed", "stuck"],
+)
+def test_the_sensor_fails_without_a_retry(
+    emulator: RunningEmulator,
+    run_dag: Run,
+    capfd: pytest.CaptureFixture[str],
+    fault: dict[str, Any],
+    words: str,
+) -> None:
+    emulator.faults({"on": "submit", **fault})
+    request_id = SegmindHook().submit("fast-text-to-image", {"prompt": "a fox"}).request_id
+    tasks = run_dag("sensors", request_id=request_id)
+    said = "".join(capfd.readouterr())
+    assert {way: (tasks[way].state, tasks[way].try_number) for way in WAYS[:3]} == dict.fromkeys(
+        WAYS[:3], ("failed", 1)
+    )
+    assert tasks["soft"].state == "skipped"
+    assert words in said
+    assert request_id in said
+
+
+def test_a_sensor_without_an_id_says_so(run_dag: Run, capfd: pytest.CaptureFixture[str]) -> None:
+    tasks = run_dag("sensors", request_id="None")
+    assert {tasks[way].state for way in WAYS[:3]} == {"failed"}
+    assert "Invalid parameter: request_id" in "".join(capfd.readouterr())

@@ -1,0 +1,172 @@
+"""Waiting over the wire: the trigger and the blocking wait see the same Segmind and end in the same way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_segmind.api.answers import RequestReport
+from airflow_provider_segmind.api.follow import FollowedRequest
+from airflow_provider_segmind.emulator.running import RunningEmulator
+from airflow_provider_segmind.exceptions import (
+    AuthenticationError,
+    RequestExpiredError,
+    RequestFailedError,
+    RequestTimeoutError,
+    SegmindError,
+)
+from airflow_provider_segmind.hooks.segmind import SegmindHook
+from airflow_provider_segmind.hooks.waiting import wait_for
+from airflow_provider_segmind.triggers.events import read_event
+from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
+
+Wait = Callable[[FollowedRequest], RequestReport]
+
+
+def in_the_worker(request: FollowedRequest) -> RequestReport:
+    return wait_for(request, SegmindHook())
+
+
+def in_the_triggerer(request: FollowedRequest) -> RequestReport:
+    async def first_event() -> Any:
+        trigger = SegmindRequestTrigger(
+            request.request_id, "segmind_default", request.submitted_at, request.deadline, request.poll_interval
+        )
+        return [event.payload async for event in trigger.run()]
+
+    (event,) = asyncio.run(first_event())
+    assert event["request_id"] == request.request_id
+    return read_event(event)
+
+
+@pytest.fixture(params=[in_the_worker, in_the_triggerer], ids=lambda wait: wait.__name__)
+def wait(request: pytest.FixtureRequest, emulator: RunningEmulator) -> Wait:
+    return request.param  # type: ignore[no-any-return]
+
+
+def submitted(timeout: float = 30, age: float = 0) -> FollowedRequest:
+    request_id = SegmindHook().submit("fast-text-to-image", {"prompt": "a fox"}).request_id
+    now = time.time()
+    return FollowedRequest(request_id, now - age, now + timeout, poll_interval=0.1)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *({"on": "status", "status": status} for status in (404, 500, 502, 503, 504)),
+        *(
+            {"on": "status", "status": 429, "reset_in": 0.5, "reset_format": form}
+            for form in ("iso", "rfc1123", "epoch", "epoch_ms", "none")
+        ),
+        *({"on": "status", "drop": when} for when in ("before", "midway")),
+        *({"on": "status", "body": body} for body in ("html", "truncated", "not_json", "list", "empty")),
+        {"on": "status", "json": {"status": "PAUSED"}},
+        {"on": "status", "json": {"status": 7}},
+        {"on": "result", "status": 500},
+        {"on": "result", "drop": "midway"},
+        {"on": "result", "body": "list"},
+        {"on": "result", "body": "huge", "size": 50_000_000},
+    ],
+    ids=lambda fault: " ".join(map(str, fault.values())),
+)
+def test_passing_trouble_is_waited_out(emulator: RunningEmulator, wait: Wait, fault: dict[str, Any]) -> None:
+    emulator.faults({**fault, "count": 2})
+    result = wait(submitted())
+    assert result.completed
+    assert result.body["output"]
+    assert emulator.ledger()["submits"] == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "age", "error"),
+    [
+        ({"on": "submit", "outcome": "failed", "error": "GPU on fire"}, 0, RequestFailedError),
+        ({"on": "submit", "outcome": "blocked"}, 0, RequestFailedError),
+        ({"on": "submit", "outcome": "expired"}, 31, RequestExpiredError),
+        ({"on": "submit", "outcome": "stuck"}, 0, RequestTimeoutError),
+        ({"on": "submit", "outcome": "unknown_state"}, 0, RequestTimeoutError),
+        ({"on": "status", "status": 401}, 0, AuthenticationError),
+        ({"on": "status", "hang": True}, 0, RequestTimeoutError),
+        ({"on": "result", "body": "html"}, 0, RequestTimeoutError),
+    ],
+    ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else "",
+)
+def test_both_end_with_the_same_error(
+    emulator: RunningEmulator,
+    wait: Wait,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: dict[str, Any],
+    age: float,
+    error: type[SegmindError],
+) -> None:
+    emulator.faults(fault)
+    if fault.get("hang"):
+        monkeypatch.setattr("airflow_provider_segmind.hooks.connection.DEFAULT_TIMEOUT", 0.5)
+    request = submitted(timeout=1.5, age=age)
+    with pytest.raises(error) as caught:
+        wait(request)
+    assert caught.value.request_id == request.request_id
+    assert request.request_id in str(caught.value)
+    assert emulator.ledger()["submits"] == 1
+
+
+def test_a_trigger_run_twice_delivers_twice_and_costs_once(emulator: RunningEmulator) -> None:
+    request = submitted()
+    assert in_the_triggerer(request) == in_the_triggerer(request)
+    assert emulator.ledger()["count"] == 1
+
+
+def test_a_trigger_without_its_connection_says_so(
+    emulator: RunningEmulator, airflow_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = submitted()
+    monkeypatch.delenv("AIRFLOW_CONN_SEGMIND_DEFAULT")
+    with pytest.raises(SegmindError, match="there is no connection 'segmind_default'") as caught:
+        in_the_triggerer(request)
+    assert caught.value.request_id == request.request_id
+
+
+async def test_many_triggers_share_a_session_and_one_look_at_the_connection(
+    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider_segmind.hooks import nonblocking
+
+    looked_up = []
+    look_up = nonblocking.look_up_async
+
+    async def counted(conn_id: str) -> Any:
+        looked_up.append(conn_id)
+        return await look_up(conn_id)
+
+    monkeypatch.setattr(nonblocking, "look_up_async", counted)
+    requests = await asyncio.to_thread(lambda: [submitted() for _ in range(20)])
+
+    async def ended(request: FollowedRequest) -> Any:
+        trigger = SegmindRequestTrigger(
+            request.request_id, "segmind_default", request.submitted_at, request.deadline, 0.1
+        )
+        return [event.payload async for event in trigger.run()]
+
+    events = await asyncio.gather(*map(ended, requests))
+    assert {event["state"] for (event,) in events} == {"COMPLETED"}
+    assert looked_up == ["segmind_default"]
+    assert not nonblocking._transports.get(asyncio.get_running_loop())
+
+
+async def test_a_cancelled_trigger_leaves_nothing_open(emulator: RunningEmulator) -> None:
+    from airflow_provider_segmind.hooks import nonblocking
+
+    emulator.faults({"on": "submit", "outcome": "stuck"})
+    request = await asyncio.to_thread(submitted)
+    trigger = SegmindRequestTrigger(request.request_id, "segmind_default", request.submitted_at, request.deadline, 0.1)
+    running = asyncio.create_task(anext(trigger.run()))  # type: ignore[arg-type]
+    while not emulator.requests()["endpoints"]["status"]:
+        await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert not nonblocking._transports.get(asyncio.get_running_loop())
