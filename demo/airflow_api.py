@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _SECONDS_PER_CALL = 10.0
 _COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+_PUBLIC_API = "/api/v2"
+_API_OF_TASKS = "/execution"
 
 
 @dataclass(frozen=True)
@@ -26,16 +28,22 @@ class StateChange:
 
 
 class AirflowApi:
-    """Airflow, seen from outside. Asked again later, if it is not answering (yet), it may know more."""
+    """Airflow, seen from outside."""
 
     def __init__(self, url: str) -> None:
-        self._url = f"{url}/api/v2"
+        self._url = url
         self._session = requests.Session()
         self._session.trust_env = False  # or a proxy might be asked for 127.0.0.1
 
     def is_healthy(self) -> bool:
-        """Tell whether the database, scheduler, DAG processor and triggerer are well."""
-        health = self._get("/monitor/health") or {}
+        """
+        Tell whether the API server, database, scheduler, DAG processor and triggerer are well.
+
+        The API of tasks is asked first, as its first answer takes seconds: better now than in a task.
+        """
+        if not self._get(f"{_API_OF_TASKS}/health"):
+            return False
+        health = self.get("/monitor/health") or {}
         return all((health.get(component) or {}).get("status") == "healthy" for component in _COMPONENTS)
 
     def knows(self, dag_id: str) -> bool:
@@ -44,9 +52,9 @@ class AirflowApi:
 
         :raises DemoError: If its file cannot be imported.
         """
-        if self._get(f"/dags/{dag_id}"):
+        if self.get(f"/dags/{dag_id}"):
             return True
-        for broken in (self._get("/importErrors") or {}).get("import_errors", []):
+        for broken in (self.get("/importErrors") or {}).get("import_errors", []):
             if dag_id in broken["filename"]:
                 raise DemoError(f"Airflow cannot import {broken['filename']}: {broken['stack_trace']}")
         return False
@@ -57,12 +65,15 @@ class AirflowApi:
         started = self._send("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": dict(conf)})
         return Run(self, dag_id, started["dag_run_id"])
 
-    def pool(self) -> dict[str, Any]:
+    def pool(self) -> Mapping[str, Any]:
         """Return what Airflow says of the slots of the default pool."""
-        return self._get("/pools/default_pool") or {}
+        return self.get("/pools/default_pool") or {}
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """Return what is there; None if there is nothing (yet), or if Airflow is busy or not up (yet)."""
+        return self._get(f"{_PUBLIC_API}{path}", **parameters)
 
     def _get(self, path: str, **parameters: Any) -> Any:
-        """Return what is there, or None if there is nothing or Airflow is busy or not up."""
         try:
             response = self._session.get(f"{self._url}{path}", params=parameters, timeout=_SECONDS_PER_CALL)
         except (requests.ConnectionError, requests.Timeout):
@@ -72,8 +83,9 @@ class AirflowApi:
         return _body(response)
 
     def _send(self, method: str, path: str, body: Mapping[str, Any]) -> Any:
+        url = f"{self._url}{_PUBLIC_API}{path}"
         try:
-            return _body(self._session.request(method, f"{self._url}{path}", json=body, timeout=_SECONDS_PER_CALL))
+            return _body(self._session.request(method, url, json=body, timeout=_SECONDS_PER_CALL))
         except requests.RequestException as error:
             raise DemoError(f"Airflow did not answer {method} {path}: {error}") from error
 
@@ -89,20 +101,20 @@ class Run:
 
     def state(self) -> str | None:
         """Return the state of the run."""
-        return (self._api._get(self._path) or {}).get("state")
+        return (self._api.get(self._path) or {}).get("state")
 
     def task_state(self, task_id: str) -> str | None:
         """Return the state of a task."""
-        return (self._api._get(f"{self._path}/taskInstances/{task_id}") or {}).get("state")
+        return (self._api.get(f"{self._path}/taskInstances/{task_id}") or {}).get("state")
 
     def xcom(self, task_id: str, key: str) -> Any:
         """Return what a task has pushed, or None."""
         path = f"{self._path}/taskInstances/{task_id}/xcomEntries/{key}"
-        return (self._api._get(path, stringify=False) or {}).get("value")
+        return (self._api.get(path, stringify=False) or {}).get("value")
 
     def state_changes(self, task_id: str) -> list[StateChange]:
         """Return the changes of a task's state as Airflow's audit log has them, in order."""
-        found = self._api._get("/eventLogs", dag_id=self._dag_id, run_id=self._run_id, task_id=task_id) or {}
+        found = self._api.get("/eventLogs", dag_id=self._dag_id, run_id=self._run_id, task_id=task_id) or {}
         changes = [
             StateChange(each["event"], datetime.fromisoformat(each["when"]))
             for each in found.get("event_logs", [])

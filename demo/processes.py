@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-_PATIENCE = 8.0
+_GRACE = 3.0
 _PAUSE = 0.1
 
 
@@ -100,7 +100,7 @@ class Processes:
                     member.send_signal(number)
                 except psutil.Error:
                     continue
-            deadline = time.monotonic() + _PATIENCE
+            deadline = time.monotonic() + _GRACE
             while time.monotonic() < deadline:
                 for process in self._running:
                     process.popen.poll()
