@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from demo.failure import DemoError, StoppedError
 from demo.folder import fresh_folder, shown
+from demo.log_tail import last_lines
 from demo.processes import Processes
 from demo.segmind import chosen_segmind
 from demo.story import Story
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     from demo.folder import DemoFolder
     from demo.segmind import Segmind
-
-_LAST_LINES = 15
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,8 +69,8 @@ def _shown(folder: DemoFolder, segmind: Segmind, *, keep: bool) -> int:
         say("Stopping everything")
         processes.stop()
         say("Nothing is left running")
-    if story.pending_request:
-        say(f"Request {story.pending_request} was submitted: at Segmind it would run on and be charged")
+    if story.pending_request and segmind.costs_money:
+        say(f"Segmind goes on with request {story.pending_request}, and charges it if it completes")
     return code
 
 
@@ -79,7 +78,7 @@ def _failed(error: DemoError) -> int:
     say(f"FAILED: {error}")
     if error.log is not None and error.log.is_file():
         say(f"The last lines of {shown(error.log)}:")
-        for line in error.log.read_text(errors="replace").splitlines()[-_LAST_LINES:]:
+        for line in last_lines(error.log):
             quote(line)
     return error.exit_code
 

@@ -36,6 +36,7 @@ class Segmind(Protocol):
     """Where the clip is made."""
 
     time_limit: float
+    costs_money: bool
 
     def start(self, processes: Processes, waiting: Waiting) -> None:
         """Make it ready."""
@@ -54,6 +55,7 @@ class EmulatedSegmind:
     """The emulator, which makes clips twelve times as fast, and charges nobody."""
 
     time_limit = 240.0
+    costs_money = False
 
     def __init__(self) -> None:
         self._url = ""
@@ -116,13 +118,15 @@ class LiveSegmind:
     """Segmind itself, with the user's key and at the user's cost."""
 
     time_limit = 1200.0
+    costs_money = True
 
     def __init__(self, api_key: str) -> None:
         self._api_key = api_key
 
     def start(self, processes: Processes, waiting: Waiting) -> None:
         """Say what it costs."""
-        say(f"Using Segmind itself with your key: a clip costs about {CLIP_PRICE} USD and takes {CLIP_SECONDS} s")
+        say(f"Using Segmind itself with your key: a clip costs about {CLIP_PRICE} USD and takes {CLIP_SECONDS} s.")
+        detail("", "Until `submitted` is printed, Ctrl-C stops the demo before anything is charged.")
 
     def environment(self) -> dict[str, str]:
         """Return the key, which serves where there is no connection."""

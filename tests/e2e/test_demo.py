@@ -1,0 +1,170 @@
+"""The demo, as `make demo` runs it: a real Airflow against the emulator, and nothing left of it afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SECONDS_FOR_ALL = 300.0
+SECONDS_FOR_A_STEP = 120.0
+
+
+class RunningDemo:
+    """A demo in a folder of its own, and what it has printed."""
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        self.folder = folder
+        self._output = folder.with_suffix(".out")
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "demo", "--folder", str(folder), *arguments],
+                cwd=ROOT,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**_environment(), **environment},
+                start_new_session=True,
+            )
+
+    @property
+    def printed(self) -> str:
+        return self._output.read_text()
+
+    def wait_for(self, text: str) -> str:
+        deadline = time.monotonic() + SECONDS_FOR_A_STEP
+        while text not in self.printed:
+            assert self.process.poll() is None, self.printed
+            assert time.monotonic() < deadline, self.printed
+            time.sleep(0.1)
+        return self.printed
+
+    def ended(self) -> int:
+        return self.process.wait(SECONDS_FOR_ALL)
+
+    def survivors(self) -> list[psutil.Process]:
+        """What still runs below the folder, in which every process of the demo is started."""
+        return [each for each in psutil.process_iter() if _cwd(each).is_relative_to(self.folder)]
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in ("LIVE", "SEGMIND_API_KEY")}
+
+
+def _cwd(process: psutil.Process) -> Path:
+    try:
+        return Path(process.cwd())
+    except psutil.Error:
+        return Path("/")
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start demos; whatever a failing test leaves of them is killed."""
+    started = []
+
+    def run(*arguments: str, **environment: str) -> RunningDemo:
+        started.append(RunningDemo(tmp_path / "demo", *arguments, **environment))
+        return started[-1]
+
+    yield run
+    for demo in started:
+        for process in [demo.process, *demo.survivors()]:
+            process.kill()
+        demo.process.wait()
+
+
+def test_a_clip_from_trigger_to_file(start):
+    demo = start()
+
+    assert demo.ended() == 0, demo.printed
+
+    told = [demo.printed.find(word) for word in ("submitted:", "deferred:", "completed:", "success\n")]
+    assert told == sorted(told)
+    assert -1 not in told
+    assert re.search(r"video +http://127\.0\.0\.1:\d+/outputs/[0-9a-f-]{36}\.mp4\n", demo.printed)
+    assert "default_pool: 0 occupied, 1 deferred" in demo.printed
+    assert "1 charge, 0.91 USD" in demo.printed
+    assert _seconds("a slot was held for", demo.printed) < _seconds("the job at Segmind took", demo.printed)
+    assert _frames(demo.folder / "clip.mp4") == 60
+    assert demo.survivors() == []
+
+
+def test_kept_running_until_it_is_told_to_stop(start):
+    demo = start("--keep")
+    demo.wait_for("no login")
+
+    ui = re.search(r"Airflow's UI: (\S+)", demo.printed)[1]
+    with urlopen(f"{ui}/api/v2/dags/segmind_image_to_video/dagRuns") as response:  # noqa: S310 - on loopback
+        assert json.load(response)["total_entries"] == 1
+
+    demo.process.terminate()
+
+    assert demo.ended() == 0, demo.printed
+    assert demo.survivors() == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_in_the_middle(start, number, code):
+    demo = start()
+    demo.wait_for("Starting its api-server")
+
+    demo.process.send_signal(number)
+
+    assert demo.ended() == code, demo.printed
+    assert demo.survivors() == []
+
+
+def test_says_so_when_the_emulator_dies(start):
+    demo = start()
+    demo.wait_for("Creating Airflow's database")
+
+    for each in demo.survivors():
+        if "airflow_provider_segmind.emulator" in each.cmdline():
+            each.kill()
+
+    assert demo.ended() == 1
+    assert "FAILED: emulator has stopped (SIGKILL)" in demo.printed
+    assert "emulator.log" in demo.printed
+    assert demo.survivors() == []
+
+
+def test_spends_no_money_without_a_key(start):
+    demo = start(LIVE="1")
+
+    assert demo.ended() == 2
+    assert "needs your key in SEGMIND_API_KEY" in demo.printed
+    assert not demo.folder.exists()
+
+
+def test_empties_no_folder_but_its_own(start, tmp_path):
+    precious = tmp_path / "demo" / "precious.txt"
+    precious.parent.mkdir()
+    precious.write_text("mine")
+
+    demo = start()
+
+    assert demo.ended() == 1
+    assert "is not empty" in demo.printed
+    assert precious.read_text() == "mine"
+
+
+def _seconds(before: str, printed: str) -> float:
+    found = re.search(rf"{before} ([\d.]+) s", printed)
+    assert found, printed
+    return float(found[1])
+
+
+def _frames(clip: Path) -> int:
+    av = pytest.importorskip("av")
+    with av.open(str(clip)) as container:
+        return sum(1 for _ in container.decode(video=0))
