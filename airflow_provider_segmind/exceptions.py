@@ -41,8 +41,27 @@ class SegmindError(Exception):
         if self.request_id is not None:
             facts.append(f"request_id={self.request_id}")
         where = f" ({', '.join(facts)})" if facts else ""
-        advice = f" {self.advice}" if self.advice else ""
+        advice = f" {self._advice()}" if self._advice() else ""
         return f"{self.summary}: {self.detail.rstrip('.')}{where}.{advice}"
+
+    def _advice(self) -> str:
+        return self.advice
+
+
+class RefusedError(SegmindError):
+    """
+    Segmind refused the call, and would again: no retry can mend it.
+
+    A refused submit is not charged. A request that was only asked about lives on.
+    """
+
+    def _advice(self) -> str:
+        if self.request_id is None:
+            return self.advice
+        return (
+            "The request itself lives on at Segmind and will be charged if it completes. Once this is mended, "
+            "wait for it with SegmindRequestSensor."
+        )
 
 
 class InvalidParameterError(SegmindError, ValueError):
@@ -70,49 +89,49 @@ class InvalidConnectionError(SegmindError):
     summary = "Invalid Segmind connection"
 
 
-class BadRequestError(SegmindError):
+class BadRequestError(RefusedError):
     """400, 405 and other refusals of the call itself: malformed body, missing field, unsupported operation."""
 
-    summary = "Segmind refused the request"
+    summary = "Segmind refused the call"
     advice = "Compare the parameters with the model's page; nothing was charged."
 
 
-class AuthenticationError(SegmindError):
+class AuthenticationError(RefusedError):
     """401: the API key is missing or was rejected."""
 
     summary = "Segmind did not accept the API key"
     advice = "Check the password of the connection: SG_ and 16 hex digits, not expired or revoked."
 
 
-class PermissionDeniedError(SegmindError):
+class PermissionDeniedError(RefusedError):
     """403: this account or team may not call this model."""
 
     summary = "Segmind does not allow this call"
     advice = "Ask the owner of the Segmind account or team for access to the model."
 
 
-class ModelNotFoundError(SegmindError):
+class ModelNotFoundError(RefusedError):
     """404 on a submit: there is no model of that name."""
 
     summary = "No such model"
     advice = "Compare the model's slug with the end of its page's address; nothing was charged."
 
 
-class InsufficientCreditsError(SegmindError):
+class InsufficientCreditsError(RefusedError):
     """406: the balance does not cover this request."""
 
     summary = "Not enough Segmind credits"
     advice = "Top up the account, then clear the task; nothing was charged."
 
 
-class RejectedError(SegmindError):
+class RejectedError(RefusedError):
     """406 or 422 for another cause: a parameter's value, a team's spend limit, or the content type."""
 
     summary = "Segmind rejected the request"
     advice = "Compare the parameters with the model's page; nothing was charged."
 
 
-class ModelRetiredError(SegmindError):
+class ModelRetiredError(RefusedError):
     """410: the model has been taken out of service."""
 
     summary = "The model is retired"
@@ -220,6 +239,7 @@ _BY_NAME: dict[str, type[SegmindError]] = {
     error.__name__: error
     for error in (
         SegmindError,
+        RefusedError,
         InvalidConnectionError,
         BadRequestError,
         AuthenticationError,

@@ -154,7 +154,9 @@ def _remark(request: FollowedRequest, found: Unfinished, remarked: set[str]) -> 
 
 def _timed_out(request: FollowedRequest, found: Unfinished) -> RequestTimeoutError:
     waited = request.deadline - request.submitted_at
-    last = f"at the last look it was {found.state}" if found.trouble is None else f"last: {found.trouble}"
-    return RequestTimeoutError(
-        f"not finished after {waited:.0f} s; {last}", request_id=request.request_id
+    last = (
+        f"at the last look it was {found.state}"
+        if found.trouble is None
+        else f"last: {found.trouble.summary}: {found.trouble.detail}"
     )
+    return RequestTimeoutError(f"not finished after {waited:.0f} s; {last}", request_id=request.request_id)

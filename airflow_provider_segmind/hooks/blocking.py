@@ -111,10 +111,8 @@ def _never_left(error: BaseException) -> bool:
 
 def _in_short(error: BaseException) -> str:
     """Return the innermost cause: the outer ones repeat it around an object's address."""
-    inner: Any = error
-    while isinstance(reason := getattr(inner, "reason", None), BaseException):
-        inner = reason
-    if inner is error and error.args and isinstance(error.args[0], BaseException):
-        return _in_short(error.args[0])
-    words = str(inner).rpartition("object at 0x")[2].partition(">: ")[2] or str(inner)
-    return f"{type(inner).__name__}: {words}"
+    inner = getattr(error, "reason", None) or (error.args[-1] if error.args else None)
+    if isinstance(inner, BaseException):
+        return _in_short(inner)
+    words = str(error).rpartition("object at 0x")[2].partition(">: ")[2] or str(error)
+    return f"{type(error).__name__}: {words}"

@@ -130,8 +130,8 @@ class SegmindRequestSensor(BaseSensorOperator):
 
     def _lives_on(self) -> str:
         return (
-            f"Request {self.request_id} lives on: Segmind cannot cancel it, and keeps its record for one hour from "
-            "submission. Clear this task to wait for it again."
+            f"Request {self.request_id} lives on: Segmind cannot cancel it, and keeps its record for one hour "
+            "from submission. Clear this task to wait for it again."
         )
 
     def _delivered(self, context: Context, result: RequestReport) -> Any:

@@ -164,7 +164,8 @@ def test_test_connection_is_free_and_says_what_is_wrong(
 
 
 def test_a_connection_that_cannot_be_used_is_told_before_any_http(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_OTHER", '{"conn_type": "segmind", "password": "SG_1", "extra": {"timeout": -1}}')
+    fields = {"conn_type": "segmind", "password": "SG_1", "extra": {"timeout": -1}}
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(fields))
     with pytest.raises(InvalidConnectionError, match="timeout of the connection 'other'"):
         SegmindHook("other").get_credits()
 
@@ -183,7 +184,7 @@ class _Talk(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_POST = _answer
+    do_GET = do_POST = _answer  # noqa: N815 - as http.server calls them
 
     def log_message(self, *arguments: Any) -> None:
         pass
@@ -249,9 +250,9 @@ def test_tls_is_checked_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch, t
 
     with running_emulator(ssl_context=context) as emulator:
         connect(monkeypatch, emulator.url)
-        with pytest.raises(UnreachableError, match="(?i)certificate"):
+        with pytest.raises(UnreachableError, match=r"(?i)certificate"):
             SegmindHook().submit(MODEL, PARAMETERS)
-        with pytest.raises(UnreachableError, match="(?i)certificate"):
+        with pytest.raises(UnreachableError, match=r"(?i)certificate"):
             asyncio.run(balance())
         assert emulator.ledger()["submits"] == 0
         for verify in (str(bundle), False):

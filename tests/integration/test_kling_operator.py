@@ -65,7 +65,7 @@ def test_the_deadline_fails_without_a_second_charge(
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ({"status": 400}, "refused the request"),
+        ({"status": 400}, "refused the call"),
         ({"status": 401}, "did not accept the API key"),
         ({"status": 403}, "does not allow"),
         ({"status": 404}, "No such model"),

@@ -162,9 +162,11 @@ async def test_a_cancelled_trigger_leaves_nothing_open(emulator: RunningEmulator
 
     emulator.faults({"on": "submit", "outcome": "stuck"})
     request = await asyncio.to_thread(submitted)
-    trigger = SegmindRequestTrigger(request.request_id, "segmind_default", request.submitted_at, request.deadline, 0.1)
+    trigger = SegmindRequestTrigger(
+        request.request_id, "segmind_default", request.submitted_at, request.deadline, 0.1
+    )
     running = asyncio.create_task(anext(trigger.run()))  # type: ignore[arg-type]
-    while not emulator.requests()["endpoints"]["status"]:
+    while not emulator.requests()["endpoints"]["status"]:  # noqa: ASYNC110 - the emulator has no event to await
         await asyncio.sleep(0.01)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):

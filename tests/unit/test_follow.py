@@ -164,7 +164,9 @@ def test_an_unknown_state_is_no_end_and_is_remarked_on_once() -> None:
 
 def test_the_deadline_names_the_request_and_its_last_state() -> None:
     world = World(job(10_000), timeout=900)
-    with pytest.raises(RequestTimeoutError, match=r"after 900 s.*PROCESSING.*request_id=7d1c.*cannot cancel") as caught:
+    with pytest.raises(
+        RequestTimeoutError, match=r"after 900 s.*PROCESSING.*request_id=7d1c.*cannot cancel"
+    ) as caught:
         world.run()
     assert not caught.value.can_retry
     assert world.asked[-1][1] == pytest.approx(900)
