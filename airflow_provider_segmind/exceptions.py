@@ -2,8 +2,7 @@
 What can go wrong, in the user's words.
 
 Every error about a request carries its ``request_id``: it is the only way back to something that was paid
-for. ``can_retry`` says whether trying the task again can help; ``can_resend`` whether the same call may be
-sent again at once without the risk of a second charge.
+for. ``can_retry`` says whether trying the task again can help.
 
 What each HTTP status means, and which are worth a retry: Segmind's documentation of error codes.
 """
@@ -26,7 +25,6 @@ class SegmindError(Exception):
     summary: ClassVar[str] = "Segmind error"
     advice: ClassVar[str] = ""
     can_retry: ClassVar[bool] = False
-    can_resend: ClassVar[bool] = False
 
     def __init__(self, detail: str, *, status: int | None = None, request_id: str | None = None) -> None:
         super().__init__(detail)
@@ -169,15 +167,19 @@ class ServerError(SegmindError):
 
     summary = "Segmind has a server error"
     can_retry = True
-    can_resend = True
 
 
 class UnreachableError(SegmindError):
-    """No connection, or no answer to a call that cannot be charged."""
+    """No connection was made: the call never left."""
 
     summary = "Segmind cannot be reached"
     can_retry = True
-    can_resend = True
+
+
+class NoAnswerError(UnreachableError):
+    """The call left but was not answered. It was not one that is charged."""
+
+    summary = "Segmind did not answer"
 
 
 class UnreadableResponseError(SegmindError):
@@ -251,6 +253,7 @@ _BY_NAME: dict[str, type[SegmindError]] = {
         RateLimitedError,
         ServerError,
         UnreachableError,
+        NoAnswerError,
         UnreadableResponseError,
         UnusableOutputError,
         RequestFailedError,

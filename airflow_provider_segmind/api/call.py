@@ -7,12 +7,21 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, Literal, TypeVar
 
-from airflow_provider_segmind.exceptions import SegmindError, SubmitUnresolvedError, UnreachableError
+from airflow_provider_segmind.exceptions import (
+    NoAnswerError,
+    SegmindError,
+    ServerError,
+    SubmitUnresolvedError,
+    UnreachableError,
+)
 
 T = TypeVar("T")
 
 JSON_LIMIT = 16 * 1024 * 1024
 """Bytes of a JSON answer that are read; far above any real one, far below what would hurt a triggerer."""
+
+RESUBMIT_IS_SAFE = frozenset({500, 502, 503})
+"""Statuses after which a submit was certainly not accepted. Any other 5xx may come from a proxy that gave up."""
 
 
 class Service(StrEnum):
@@ -83,8 +92,21 @@ class Call(Generic[T]):
 
     def unanswered(self, cause: str) -> SegmindError:
         """Return the error for a call that may have arrived but was not answered."""
-        error = SubmitUnresolvedError if self.charged else UnreachableError
+        error = SubmitUnresolvedError if self.charged else NoAnswerError
         return error(f"{self}: {cause}", request_id=self.request_id)
+
+    def may_resend(self, error: BaseException) -> bool:
+        """
+        Return whether a call that ended in this error may be sent again at once.
+
+        A GET may, after anything that can pass. A POST only if it certainly had no effect: it never left, or
+        Segmind answered 500, 502 or 503, after which its documentation says to send a submit again.
+        """
+        if isinstance(error, ServerError):
+            return self.method == "GET" or error.status in RESUBMIT_IS_SAFE
+        if isinstance(error, NoAnswerError):
+            return self.method == "GET"
+        return isinstance(error, UnreachableError)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
-from airflow_provider_segmind.api.call import Call, Response
+from airflow_provider_segmind.api.call import RESUBMIT_IS_SAFE, Call, Response
 from airflow_provider_segmind.api.rate_limit import reset_moment
 from airflow_provider_segmind.exceptions import (
     AuthenticationError,
@@ -38,9 +38,6 @@ _BY_STATUS: dict[int, type[SegmindError]] = {
     422: RejectedError,
 }
 
-_RESUBMIT_IS_SAFE = frozenset({500, 502, 503})
-"""The docs say to retry a submit after these. Any other 5xx may come from a proxy that gave up waiting."""
-
 
 def error_for(call: Call[Any], response: Response) -> SegmindError:
     """
@@ -60,7 +57,7 @@ def error_for(call: Call[Any], response: Response) -> SegmindError:
 
 def _error_type(call: Call[Any], status: int, detail: str) -> type[SegmindError]:
     if status >= 500:
-        return SubmitUnresolvedError if call.charged and status not in _RESUBMIT_IS_SAFE else ServerError
+        return SubmitUnresolvedError if call.charged and status not in RESUBMIT_IS_SAFE else ServerError
     if status == 404:
         if call.request_id is not None:
             return RequestExpiredError

@@ -142,7 +142,7 @@ class SegmindHook(BaseHook):
 
     def _sent(self, call: Call[T]) -> T:
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_may_resend),
+            retry=tenacity.retry_if_exception(call.may_resend),
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=tenacity.wait_random_exponential(multiplier=0.5, max=8),
             before_sleep=_say_why,
@@ -183,10 +183,6 @@ class SegmindAsyncHook:
         if self._transport is None:
             raise RuntimeError("SegmindAsyncHook is used outside of 'async with'")
         return await self._transport.send(call)
-
-
-def _may_resend(error: BaseException) -> bool:
-    return isinstance(error, SegmindError) and error.can_resend
 
 
 def _say_why(state: tenacity.RetryCallState) -> None:

@@ -82,18 +82,35 @@ def test_the_error_table(call: Call[Any], response: Response, expected: type[ex.
 )
 def test_what_no_retry_can_mend_or_a_retry_would_pay_for_again(error: type[ex.SegmindError]) -> None:
     assert not error.can_retry
-    assert not error.can_resend
 
 
-def test_only_what_cannot_be_charged_may_be_sent_again_at_once() -> None:
-    resent = {error for error in vars(ex).values() if isinstance(error, type) and getattr(error, "can_resend", 0)}
-    assert resent == {ex.ServerError, ex.UnreachableError}
+UPLOAD = calls.upload(["data:,"])
+
+
+@pytest.mark.parametrize(
+    ("error", "resent"),
+    [
+        (ex.UnreachableError("refused"), [SUBMIT, UPLOAD, STATUS]),
+        (ex.NoAnswerError("reset"), [STATUS]),
+        (ex.ServerError("down", status=500), [SUBMIT, UPLOAD, STATUS]),
+        (ex.ServerError("gateway", status=504), [STATUS]),
+        (ex.SubmitUnresolvedError("silence"), []),
+        (ex.RateLimitedError("slow down", status=429), []),
+        (ex.UnreadableResponseError("html", status=200), []),
+        (ex.AuthenticationError("no", status=401), []),
+        (ValueError("a bug"), []),
+    ],
+    ids=repr,
+)
+def test_a_post_is_sent_again_only_if_it_had_no_effect(error: Exception, resent: list[Call[Any]]) -> None:
+    for call in (SUBMIT, UPLOAD, STATUS):
+        assert call.may_resend(error) == any(call is one for one in resent), str(call)
 
 
 def test_a_lost_submit_is_unresolved_and_a_lost_read_is_not() -> None:
     assert isinstance(SUBMIT.unanswered("timeout"), ex.SubmitUnresolvedError)
-    assert isinstance(STATUS.unanswered("timeout"), ex.UnreachableError)
-    assert isinstance(SUBMIT.undelivered("refused"), ex.UnreachableError)
+    assert isinstance(STATUS.unanswered("timeout"), ex.NoAnswerError)
+    assert type(SUBMIT.undelivered("refused")) is ex.UnreachableError
 
 
 def test_both_parts_of_the_authentication_envelope_are_told() -> None:
