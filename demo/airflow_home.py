@@ -56,8 +56,14 @@ def configured_home(folder: DemoFolder, segmind: Mapping[str, str]) -> AirflowHo
             "sql_alchemy_conn": f"sqlite:///{folder.airflow_home / 'airflow.db'}",
             "check_migrations": False,  # it has only just been created
         },
-        "api": {"host": LOOPBACK, "port": api_port, "base_url": url, "secret_key": secrets.token_hex()},
-        "api_auth": {"jwt_secret": secrets.token_hex()},
+        "api": {
+            "host": LOOPBACK,
+            "port": api_port,
+            "base_url": url,
+            "workers": 1,
+            "secret_key": secrets.token_hex(),
+        },
+        "api_auth": {"jwt_secret": secrets.token_hex(), "jwt_issuer": url},
         "logging": {
             "base_log_folder": task_logs,
             # Nothing listens there, as all logs are at hand; but the default ports may be another Airflow's.

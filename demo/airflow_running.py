@@ -50,9 +50,8 @@ def start_airflow(home: AirflowHome, processes: Processes, waiting: Waiting) -> 
     migration = start("db-migrate", "db", "migrate", lasting=False)
     waiting.until("Airflow's database", lambda: processes.finished(migration) or None)
     say(f"Starting its {', '.join(_COMPONENTS)}")
-    for name, arguments in _COMPONENTS.items():
-        start(name, *arguments)
+    started = {name: start(name, *arguments) for name, arguments in _COMPONENTS.items()}
     api = AirflowApi(home.url)
-    waiting.until("Airflow to be healthy", lambda: api.is_healthy() or None)
+    waiting.until("Airflow to be healthy", lambda: api.is_healthy() or None, started["api-server"].log)
     say(f"Airflow is up at {home.url}")
     return api

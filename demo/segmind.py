@@ -37,6 +37,7 @@ class Segmind(Protocol):
 
     time_limit: float
     costs_money: bool
+    pace: str
 
     def start(self, processes: Processes, waiting: Waiting) -> None:
         """Make it ready."""
@@ -56,6 +57,7 @@ class EmulatedSegmind:
 
     time_limit = 240.0
     costs_money = False
+    pace = f" (at its real speed {CLIP_SECONDS} s)"
 
     def __init__(self) -> None:
         self._url = ""
@@ -119,6 +121,7 @@ class LiveSegmind:
 
     time_limit = 1200.0
     costs_money = True
+    pace = ""
 
     def __init__(self, api_key: str) -> None:
         self._api_key = api_key

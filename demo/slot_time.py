@@ -25,9 +25,12 @@ class SlotTime:
         return sum(self.stays)
 
 
-def slot_time(changes: Sequence[StateChange]) -> SlotTime:
-    """Return how long a slot was held: each time from `running` to the next change of state."""
+def slot_time(changes: Sequence[StateChange]) -> SlotTime | None:
+    """Return how long a slot was held; None if Airflow has not recorded all that it takes to know."""
+    states = [change.state for change in changes]
+    if states != ["running", "deferred", "running", "success"]:
+        return None
     stays = tuple(
         (after.at - before.at).total_seconds() for before, after in pairwise(changes) if before.state == "running"
     )
-    return SlotTime(stays, (changes[-1].at - changes[0].at).total_seconds() if changes else 0.0)
+    return SlotTime(stays, (changes[-1].at - changes[0].at).total_seconds())

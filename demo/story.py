@@ -9,7 +9,6 @@ from demo.airflow_home import configured_home
 from demo.clip import described, download
 from demo.failure import DemoError
 from demo.folder import shown
-from demo.segmind import CLIP_SECONDS
 from demo.slot_time import slot_time
 from demo.telling import detail, say
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from demo.folder import DemoFolder
     from demo.processes import Processes
     from demo.segmind import Segmind
+    from demo.slot_time import SlotTime
     from demo.waiting import Waiting
 
 DAG_ID = "segmind_image_to_video"
@@ -58,7 +58,7 @@ class Story:
         request_id = self._waiting.until("the task to submit", lambda: watch.xcom("request_id"))
         self.pending_request = request_id
         say(f"submitted: request {request_id}")
-        self._waiting.until("the task to defer", lambda: watch.reached("deferred", "success"))
+        self._waiting.until("the task to defer", watch.deferred)
         pool = api.pool()
         say("deferred: the worker slot is free, the triggerer waits")
         detail(
@@ -75,14 +75,20 @@ class Story:
         video_url = self._waiting.until("the video URL in XCom", lambda: run.xcom(TASK_ID, "return_value"))
         metrics = self._waiting.until("the metrics in XCom", lambda: run.xcom(TASK_ID, "metrics"))
         detail("video", video_url)
-        used = slot_time(run.state_changes(TASK_ID))
-        stays = " + ".join(f"{stay:.1f} s" for stay in used.stays)
-        detail("worker", f"a slot was held for {used.held:.1f} s ({stays}) of the {used.whole:.1f} s of the task;")
-        detail("", f"the job at Segmind took {metrics['total_time']:.1f} s (at its real speed {CLIP_SECONDS} s)")
-        detail("", "(slots: each `running` to the next state in Airflow's audit log; job: Segmind's metrics)")
+        self._account_for_the_slot(slot_time(run.state_changes(TASK_ID)), metrics)
         detail("charged", self._segmind.charged(request_id, metrics))
         download(video_url, self._folder.clip)
         detail("clip", f"{shown(self._folder.clip)}: {described(self._folder.clip)}")
+
+    def _account_for_the_slot(self, used: SlotTime | None, metrics: Mapping[str, Any]) -> None:
+        if used is None:
+            detail("worker", "this Airflow's audit log does not tell how long a slot was held")
+            return
+        stays = " + ".join(f"{stay:.1f} s" for stay in used.stays)
+        detail("worker", f"a slot was held for {used.held:.1f} s ({stays}) of the {used.whole:.1f} s of the task;")
+        job = metrics.get("total_time", 0.0)
+        detail("", f"the job at Segmind took {job:.1f} s{self._segmind.pace}")
+        detail("", "(slot: each `running` until the next state in Airflow's audit log; job: Segmind's metrics)")
 
 
 class _TaskWatch:
@@ -98,6 +104,13 @@ class _TaskWatch:
         if state in _FAILED:
             raise DemoError(f"the task {TASK_ID} is {state}", log=self._log(TASK_ID))
         return state if state in states else None
+
+    def deferred(self) -> str | None:
+        """Tell whether the task has left its worker slot."""
+        state = self.reached("deferred", "success")
+        if state == "success" and all(change.state != "deferred" for change in self._run.state_changes(TASK_ID)):
+            raise DemoError(f"the task {TASK_ID} has ended without ever leaving its worker slot")
+        return state
 
     def xcom(self, key: str) -> Any:
         """Return what the task has pushed."""

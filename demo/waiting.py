@@ -11,6 +11,7 @@ from demo.telling import elapsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from types import FrameType
 
 PAUSE = 0.25
@@ -37,9 +38,11 @@ class Waiting:
         """Call this, too, at each look: it raises if waiting is pointless."""
         self._checks.append(check)
 
-    def until(self, what: str, look: Callable[[], T | None]) -> T:
+    def until(self, what: str, look: Callable[[], T | None], log: Path | None = None) -> T:
         """
         Return what `look` returns, as soon as that is not None.
+
+        :param log: The file that may tell why it is not there.
 
         :raises StoppedError: If a signal came.
         :raises DemoError: If the time is up, or a check says so.
@@ -50,7 +53,7 @@ class Waiting:
             if found is not None:
                 return found
             if elapsed() > self._limit:
-                raise DemoError(f"gave up waiting for {what}: the demo may take {self._limit:.0f} s")
+                raise DemoError(f"gave up waiting for {what}: the demo may take {self._limit:.0f} s", log=log)
             time.sleep(PAUSE)
 
     def for_a_signal(self) -> None:
