@@ -27,7 +27,6 @@ class AirflowHome:
 
     environment: Mapping[str, str]
     url: str
-    task_logs: Path
 
 
 def configured_home(folder: DemoFolder, segmind: Mapping[str, str]) -> AirflowHome:
@@ -38,7 +37,6 @@ def configured_home(folder: DemoFolder, segmind: Mapping[str, str]) -> AirflowHo
     """
     api_port, worker_log_port, trigger_log_port = _free_ports(3)
     url = f"http://{LOOPBACK}:{api_port}"
-    task_logs = folder.logs / "tasks"
     sections: dict[str, dict[str, object]] = {
         "core": {
             "dags_folder": EXAMPLE_DAGS,
@@ -65,7 +63,7 @@ def configured_home(folder: DemoFolder, segmind: Mapping[str, str]) -> AirflowHo
         },
         "api_auth": {"jwt_secret": secrets.token_hex(), "jwt_issuer": url},
         "logging": {
-            "base_log_folder": task_logs,
+            "base_log_folder": folder.logs / "tasks",
             # Nothing listens there, as all logs are at hand; but the default ports may be another Airflow's.
             "worker_log_server_port": worker_log_port,
             "trigger_log_server_port": trigger_log_port,
@@ -81,9 +79,7 @@ def configured_home(folder: DemoFolder, segmind: Mapping[str, str]) -> AirflowHo
     )
     with (folder.airflow_home / "airflow.cfg").open("w") as file:
         written.write(file)
-    return AirflowHome(
-        {**clean_environment(), "AIRFLOW_HOME": str(folder.airflow_home), **segmind}, url, task_logs
-    )
+    return AirflowHome({**clean_environment(), "AIRFLOW_HOME": str(folder.airflow_home), **segmind}, url)
 
 
 def clean_environment() -> dict[str, str]:

@@ -47,14 +47,14 @@ class Story:
         conf = self._segmind.conf()
         home = configured_home(self._folder, self._segmind.environment())
         api = airflow_running.start_airflow(home, self._processes, self._waiting)
-        self._make_clip(api, conf, home.task_logs)
+        self._make_clip(api, conf)
         return home.url
 
-    def _make_clip(self, api: AirflowApi, conf: Mapping[str, Any], task_logs: Path) -> None:
+    def _make_clip(self, api: AirflowApi, conf: Mapping[str, Any]) -> None:
         self._waiting.until(f"the DAG {DAG_ID}", lambda: api.knows(DAG_ID) or None)
         say(f"Triggering the DAG {DAG_ID}")
         run = api.run(DAG_ID, conf)
-        watch = _TaskWatch(run, task_logs)
+        watch = _TaskWatch(run, self._folder.logs)
         request_id = self._waiting.until("the task to submit", lambda: watch.xcom("request_id"))
         self.pending_request = request_id
         say(f"submitted: request {request_id}")
@@ -123,6 +123,8 @@ class _TaskWatch:
             raise DemoError("the DAG run has failed", log=self._log("*"))
         return state == "success"
 
-    def _log(self, task_id: str) -> Path | None:
-        logs = self._logs.glob(f"dag_id={DAG_ID}/*/task_id={task_id}/attempt=*.log*")
-        return max(logs, key=lambda log: log.stat().st_mtime, default=None)
+    def _log(self, task_id: str) -> Path:
+        """Return the last log that the task wrote; if it could not even start, the scheduler's, which runs it."""
+        found = self._logs.glob(f"tasks/dag_id={DAG_ID}/*/task_id={task_id}/attempt=*.log*")
+        written = [log for log in found if log.stat().st_size]
+        return max(written, key=lambda log: log.stat().st_mtime, default=self._logs / "scheduler.log")
