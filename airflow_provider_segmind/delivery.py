@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_segmind.exceptions import SegmindError
+from airflow_provider_segmind.exceptions import RequestTimeoutError, SegmindError, SubmitUnresolvedError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 REQUEST_ID_KEY = "request_id"
 RESULT_KEY = "result"
 METRICS_KEY = "metrics"
+
+_GOES_ON = (RequestTimeoutError, SubmitUnresolvedError)
 
 
 def push_request_id(context: Context, request_id: str) -> None:
@@ -29,6 +31,12 @@ def push_result(context: Context, result: RequestReport) -> None:
     context["ti"].xcom_push(key=METRICS_KEY, value=result.metrics)
 
 
-def task_failure(error: SegmindError) -> Exception:
-    """Return what to raise from a task: what no retry can mend must not burn the task's retries."""
-    return error if error.can_retry else AirflowFailException(str(error))
+def task_failure(error: SegmindError, *, remembered: bool = False) -> Exception:
+    """
+    Return what to raise from a task: what no retry can mend must not burn the task's retries.
+
+    :param remembered: Whether the next try will know the request, so that it goes on with it instead of paying
+        for another one.
+    """
+    can_retry = error.can_retry or (remembered and isinstance(error, _GOES_ON))
+    return error if can_retry else AirflowFailException(str(error))

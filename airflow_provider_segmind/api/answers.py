@@ -6,11 +6,13 @@ import ast
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from airflow_provider_segmind.api.call import Call, Response
 from airflow_provider_segmind.api.errors import error_for, shortened
+from airflow_provider_segmind.api.moments import read_moment
 from airflow_provider_segmind.exceptions import (
     RequestFailedError,
     SubmitUnresolvedError,
@@ -123,6 +125,7 @@ class HistoryEntry:
     :param cost: What it cost, in USD; None if not told.
     :param parameters: The inputs as sent; None if Segmind's copy of them cannot be read.
     :param output_urls: One for each output.
+    :param created_at: When it was submitted; None if that cannot be read (Segmind does not document the name).
     :param row: The first row about this request as it came, for what is not named here.
     """
 
@@ -133,6 +136,7 @@ class HistoryEntry:
     parameters: Json | None = None
     output_urls: tuple[str, ...] = ()
     error: str | None = None
+    created_at: datetime | None = None
     row: Json = field(default_factory=dict)
 
 
@@ -347,8 +351,16 @@ def _entry(row: object) -> HistoryEntry | None:
         parameters=_inputs(row.get("request_body")),
         output_urls=(url,) if isinstance(url, str) and url else (),
         error=str(error) if error else None,
+        created_at=_created_at(row),
         row=row,
     )
+
+
+def _created_at(row: Json) -> datetime | None:
+    """Read when a request was submitted: ``model_created`` is a sort key, other names are guesses."""
+    names = ("model_created", "created_at", *(name for name in row if "creat" in name.lower()))
+    moments = (read_moment(str(row[name])) for name in names if row.get(name))
+    return next((moment for moment in moments if moment is not None), None)
 
 
 def _inputs(text: object) -> Json | None:

@@ -24,7 +24,7 @@ def wait_for(request: FollowedRequest, hook: SegmindHook) -> RequestReport:
 
     :raises SegmindError: If it ends in any other way, or the deadline passes.
     """
-    found: RequestReport = _driven(follow(request, time.time), hook)
+    found: RequestReport = driven(follow(request, time.time), hook)
     return found
 
 
@@ -35,11 +35,12 @@ def look_at(request_id: str, age: float, hook: SegmindHook) -> RequestReport | U
     :param age: Seconds since it was submitted, as far as known.
     :raises SegmindError: If it has ended without output, or cannot be asked about.
     """
-    found: RequestReport | Unfinished = _driven(look(request_id, age), hook)
+    found: RequestReport | Unfinished = driven(look(request_id, age), hook)
     return found
 
 
-def _driven(steps: Generator[Any, Any, Any], hook: SegmindHook) -> Any:
+def driven(steps: Generator[Any, Any, Any], hook: SegmindHook) -> Any:
+    """Do what the steps of ``api.follow`` or ``api.resolve`` say until they end, and return what they return."""
     outcome: Any = None
     while True:
         try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +14,23 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.follow import FollowedRequest
 from airflow_provider_segmind.api.output import model_output
+from airflow_provider_segmind.api.resolve import LostSubmit, find_lost
 from airflow_provider_segmind.arguments import flag, is_literal, optional_seconds, seconds
 from airflow_provider_segmind.delivery import push_request_id, push_result, task_failure
-from airflow_provider_segmind.exceptions import SegmindError
+from airflow_provider_segmind.durability.claims import Claims
+from airflow_provider_segmind.durability.store import RecordStore
+from airflow_provider_segmind.durability.submission import PaidRequest, Submission
+from airflow_provider_segmind.exceptions import (
+    InvalidParameterError,
+    RequestExpiredError,
+    SegmindError,
+    UnusableOutputError,
+)
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.hooks.segmind import SegmindHook
-from airflow_provider_segmind.hooks.waiting import wait_for
-from airflow_provider_segmind.triggers.events import read_event
+from airflow_provider_segmind.hooks.waiting import driven, wait_for
+from airflow_provider_segmind.triggers.events import read_event, read_traces
+from airflow_provider_segmind.triggers.lost_submit import SegmindLostSubmitTrigger
 from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
 
 if TYPE_CHECKING:
@@ -27,6 +39,26 @@ if TYPE_CHECKING:
     from airflow_provider_segmind.api.answers import RequestReport
 
 DEFAULT_TIMEOUT = 900.0
+ON_UNRESOLVED_SUBMIT = ("fail", "resubmit")
+
+_NOTHING_MORE_TO_GET = (RequestExpiredError, UnusableOutputError)
+"""Errors after which going on with the same request cannot help: a cleared task submits another."""
+
+
+def _unresolved(name: str, value: Any) -> str:
+    if value in ON_UNRESOLVED_SUBMIT:
+        return str(value)
+    raise InvalidParameterError(name, f"must be one of {ON_UNRESOLVED_SUBMIT}, not {value!r}")
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "deferrable": flag,
+    "wait_for_completion": flag,
+    "timeout": seconds,
+    "poll_interval": optional_seconds,
+    "durable": flag,
+    "on_unresolved_submit": _unresolved,
+}
 
 
 class SegmindInferenceOperator(BaseOperator):
@@ -60,6 +92,8 @@ class SegmindInferenceOperator(BaseOperator):
         "wait_for_completion",
         "timeout",
         "poll_interval",
+        "durable",
+        "on_unresolved_submit",
     )
     template_fields_renderers = {"parameters": "json"}  # noqa: RUF012 - as in BaseOperator
     ui_color = "#e8e4fb"
@@ -74,6 +108,8 @@ class SegmindInferenceOperator(BaseOperator):
         wait_for_completion: bool | str = True,
         timeout: float | str = DEFAULT_TIMEOUT,
         poll_interval: float | str | None = None,
+        durable: bool | str = True,
+        on_unresolved_submit: str = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -84,6 +120,8 @@ class SegmindInferenceOperator(BaseOperator):
         self.wait_for_completion = wait_for_completion
         self.timeout = timeout
         self.poll_interval = poll_interval
+        self.durable = durable
+        self.on_unresolved_submit = on_unresolved_submit
         self._request_id: str | None = None
         self._check_literals()
 
@@ -105,29 +143,25 @@ class SegmindInferenceOperator(BaseOperator):
         return model_output(result)
 
     def execute(self, context: Context) -> Any:
-        """Submit, then wait as asked for."""
-        try:
-            deferrable = flag("deferrable", self.deferrable)
-            wait_for_completion = flag("wait_for_completion", self.wait_for_completion)
-            timeout = seconds("timeout", self.timeout)
-            poll_interval = optional_seconds("poll_interval", self.poll_interval)
-            request_id = self._submitted(context)
-            if not wait_for_completion:
-                return request_id
-            now = time.time()
-            request = FollowedRequest(request_id, now, now + timeout, poll_interval)
-            if deferrable:
-                self._defer_until_done(request)
-            return self._delivered(context, wait_for(request, self.hook))
-        except SegmindError as error:
-            raise task_failure(error) from error
+        """Submit, or go on with the request of an earlier try; then wait as asked for."""
+        with self._failing(context):
+            self._checked_arguments()
+            submission = self._submission(context)
+            begun = submission.begin(
+                context["ti"].max_tries, look=flag("wait_for_completion", self.wait_for_completion)
+            )
+            return self._went_on(context, begun, submission)
+
+    def execute_found(self, context: Context, event: Any = None) -> Any:
+        """Take up the task again when the request history has been searched for a lost submit."""
+        with self._failing(context):
+            submission = self._submission(context)
+            return self._went_on(context, submission.settle(*read_traces(event)), submission)
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take up the task again when the trigger has seen the request's end."""
-        try:
+        with self._failing(context):
             return self._delivered(context, read_event(event))
-        except SegmindError as error:
-            raise task_failure(error) from error
 
     def on_kill(self) -> None:
         """Say what becomes of the request when the task is killed in the worker."""
@@ -144,28 +178,60 @@ class SegmindInferenceOperator(BaseOperator):
             calls.checked_model(self.model)
         if is_literal(self.parameters):
             calls.checked_parameters(self.parameters)
-        for name, check in (
-            ("deferrable", flag),
-            ("wait_for_completion", flag),
-            ("timeout", seconds),
-            ("poll_interval", optional_seconds),
-        ):
+        for name, check in _CHECKS.items():
             if is_literal(value := getattr(self, name)):
                 check(name, value)
 
-    def _submitted(self, context: Context) -> str:
-        submitted = self.hook.submit(self.model, self.checked_parameters())
-        self._request_id = submitted.request_id
-        self.log.info("Submitted request %s to %s", submitted.request_id, submitted.model)
-        push_request_id(context, submitted.request_id)
-        return submitted.request_id
+    def _checked_arguments(self) -> None:
+        """Check what templates turned out to be."""
+        for name, check in _CHECKS.items():
+            check(name, getattr(self, name))
+
+    def _submission(self, context: Context) -> Submission:
+        return Submission(
+            self.hook,
+            self._store(context),
+            Claims(context),
+            self.model,
+            self.checked_parameters(),
+            resubmit_unresolved=self.on_unresolved_submit == "resubmit",
+        )
+
+    def _store(self, context: Context) -> RecordStore:
+        return RecordStore(context, durable=flag("durable", self.durable))
+
+    def _went_on(self, context: Context, begun: PaidRequest | LostSubmit, submission: Submission) -> Any:
+        deferrable = flag("deferrable", self.deferrable)
+        while isinstance(begun, LostSubmit):
+            if deferrable:
+                self.defer(
+                    trigger=SegmindLostSubmitTrigger(self.segmind_conn_id, asdict(begun)),
+                    method_name="execute_found",
+                )
+            begun = submission.settle(begun, driven(find_lost(begun, time.time), self.hook))
+        self._request_id = begun.request_id
+        push_request_id(context, begun.request_id)
+        if not flag("wait_for_completion", self.wait_for_completion):
+            self._store(context).end(begun.request_id, context["ti"].max_tries)
+            return begun.request_id
+        if begun.result is not None:
+            return self._delivered(context, begun.result)
+        request = FollowedRequest(
+            begun.request_id,
+            begun.submitted_at,
+            begun.submitted_at + seconds("timeout", self.timeout),
+            optional_seconds("poll_interval", self.poll_interval),
+        )
+        if deferrable:
+            self._defer_until_done(request)
+        return self._delivered(context, wait_for(request, self.hook))
 
     def _defer_until_done(self, request: FollowedRequest) -> None:
         """
         Free the worker.
 
         No timeout is given to Airflow: the trigger keeps the deadline itself, and can say what became of the
-        request, where Airflow's own timeout would start a try that pays again.
+        request, where Airflow's own timeout would be a failure without the request's id.
         """
         self.defer(
             trigger=SegmindRequestTrigger(
@@ -181,5 +247,17 @@ class SegmindInferenceOperator(BaseOperator):
     def _delivered(self, context: Context, result: RequestReport) -> Any:
         push_result(context, result)
         output = self.output_of(result)
+        self._store(context).end(result.request_id, context["ti"].max_tries)
         self.log.info("Request %s is done. Metrics: %s", result.request_id, result.metrics)
         return output
+
+    @contextmanager
+    def _failing(self, context: Context) -> Iterator[None]:
+        """Fail in the way that fits the error, and keep the record true to it."""
+        try:
+            yield
+        except SegmindError as error:
+            store = self._store(context)
+            if error.request_id is not None and isinstance(error, _NOTHING_MORE_TO_GET):
+                store.end(error.request_id, context["ti"].max_tries)
+            raise task_failure(error, remembered=store.remembers) from error

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from airflow_provider_segmind.api.answers import RequestReport
+from airflow_provider_segmind.api.resolve import LostSubmit, Traces
 from airflow_provider_segmind.exceptions import SegmindError, error_as_json, error_from_json
 
 
@@ -29,3 +31,25 @@ def read_event(event: Any) -> RequestReport:
     if isinstance(event, dict) and event.get("request_id") and isinstance(event.get("result"), dict):
         return RequestReport(event["request_id"], str(event.get("state")), event["result"])
     raise SegmindError(f"the task was resumed without an event of its trigger, but with {event!r}")
+
+
+def traces_event(submit: LostSubmit, traces: Traces) -> dict[str, Any]:
+    """Return the event of a search for a lost submit."""
+    return {
+        "submit": {**asdict(submit), "ignore": list(submit.ignore)},
+        "request_ids": list(traces.request_ids),
+        "error": error_as_json(traces.trouble) if traces.trouble else None,
+    }
+
+
+def read_traces(event: Any) -> tuple[LostSubmit, Traces]:
+    """
+    Return what was looked for, and what was found.
+
+    :raises SegmindError: If this is no event of that trigger.
+    """
+    if not isinstance(event, dict) or not isinstance(event.get("submit"), dict):
+        raise SegmindError(f"the task was resumed without an event of its trigger, but with {event!r}")
+    submit = LostSubmit(**{**event["submit"], "ignore": tuple(event["submit"]["ignore"])})
+    error = event.get("error")
+    return submit, Traces(tuple(event["request_ids"]), error_from_json(error) if error else None)

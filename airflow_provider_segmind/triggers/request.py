@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_segmind.api.answers import RequestReport
-from airflow_provider_segmind.api.call import Call
-from airflow_provider_segmind.api.follow import FollowedRequest, Wait, follow, resume
+from airflow_provider_segmind.api.follow import FollowedRequest, follow
 from airflow_provider_segmind.exceptions import SegmindError
-from airflow_provider_segmind.hooks.segmind import SegmindAsyncHook
+from airflow_provider_segmind.triggers.driving import driven
 from airflow_provider_segmind.triggers.events import completed_event, error_event
 
 
@@ -67,7 +64,10 @@ class SegmindRequestTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event, when the request has ended or the deadline has passed."""
         try:
-            event = completed_event(await self._followed())
+            request = FollowedRequest(self.request_id, self.submitted_at, self.deadline, self.poll_interval)
+            event = completed_event(
+                await driven(follow(request, time.time), self.segmind_conn_id, self.log.warning)
+            )
         except SegmindError as error:
             event = error_event(self.request_id, error)
         except Exception as error:
@@ -83,28 +83,3 @@ class SegmindRequestTrigger(BaseTrigger):
             "completes. Its result can be fetched with this id for one hour from its submission.",
             self.request_id,
         )
-
-    async def _followed(self) -> RequestReport:
-        steps = follow(
-            FollowedRequest(self.request_id, self.submitted_at, self.deadline, self.poll_interval), time.time
-        )
-        outcome: Any = None
-        async with SegmindAsyncHook(self.segmind_conn_id) as hook:
-            while True:
-                try:
-                    step = resume(steps, outcome)
-                except StopIteration as end:
-                    result: RequestReport = end.value
-                    return result
-                outcome = await self._carried_out(step, hook)
-
-    async def _carried_out(self, step: Call[Any] | Wait, hook: SegmindAsyncHook) -> Any:
-        if isinstance(step, Wait):
-            if step.remark:
-                self.log.warning(step.remark)
-            await asyncio.sleep(step.seconds)
-            return None
-        try:
-            return await hook.send(step)
-        except SegmindError as error:
-            return error

@@ -18,6 +18,8 @@ DEFAULTS = {
     "wait_for_completion": True,
     "timeout": 60,
     "poll_interval": 0.1,
+    "durable": True,
+    "on_unresolved_submit": "fail",
 }
 
 with DAG("kling", schedule=None, params=DEFAULTS) as dag:

@@ -1,0 +1,61 @@
+"""Keeping the instances of a mapped task from going on with the same request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_segmind.delivery import REQUEST_ID_KEY, push_request_id
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+CLAIM_KEY = "segmind_claim"
+SETTLING = 2.0
+"""Seconds between a claim and the look at the others' claims: longer than a claim takes to be written."""
+
+
+class Claims:
+    """
+    Which requests the other instances of the same mapped task have, by the ids that they pushed to XCom.
+
+    Two instances that lost the answers to submits with identical parameters find the same requests in the
+    history. Each claims one by pushing its id, gives the others time to do the same, and looks: of two that
+    claimed the same, the one with the higher map index takes another.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._ti = context["ti"]
+
+    def taken(self) -> set[str]:
+        """Return the ids that the instances of the task have."""
+        return {str(request_id) for request_id in self._pulled(REQUEST_ID_KEY)} if self._mapped else set()
+
+    def claimed(self, request_ids: Iterable[str]) -> str | None:
+        """Return the first of these ids that no other instance has, and push it; None if there is none."""
+        for request_id in request_ids:
+            if request_id in self.taken():
+                continue
+            push_request_id(self._context, request_id)
+            if not self._mapped or self._kept(request_id):
+                return request_id
+        return None
+
+    @property
+    def _mapped(self) -> bool:
+        return self._ti.map_index is not None and self._ti.map_index >= 0
+
+    def _kept(self, request_id: str) -> bool:
+        claim = {"map_index": self._ti.map_index, "request_id": request_id}
+        self._context["ti"].xcom_push(key=CLAIM_KEY, value=claim)
+        time.sleep(SETTLING)
+        claims = [other for other in self._pulled(CLAIM_KEY) if other.get("request_id") == request_id]
+        return all(other["map_index"] >= self._ti.map_index for other in claims)
+
+    def _pulled(self, key: str) -> list[Any]:
+        """Return a value of each instance that has one: one alone comes without a list around it."""
+        pulled = self._ti.xcom_pull(task_ids=self._ti.task_id, key=key)
+        values = [pulled] if isinstance(pulled, (str, dict)) else list(pulled or ())
+        return [value for value in values if value is not None]

@@ -1,0 +1,106 @@
+"""The record of a task instance's request, and what it means for the next try. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+
+class RecordState(StrEnum):
+    """How far a request had come when its record was written."""
+
+    SUBMITTING = "submitting"
+    SUBMITTED = "submitted"
+    DELIVERED = "delivered"
+
+
+@dataclass(frozen=True)
+class RequestRecord:
+    """
+    What a task instance knows of the request that it paid for, or may have paid for.
+
+    :param fingerprint: Of the model and its parameters, as the user gave them.
+    :param at: When the submit was about to be sent, in seconds since the epoch.
+    :param request_id: From the answer to the submit; None while that is open.
+    :param previous: The id of the request before, which this one replaces.
+    :param max_tries: The task's ``max_tries`` when the output was delivered: a clear changes it, a retry does
+        not.
+    """
+
+    state: RecordState
+    model: str
+    fingerprint: str
+    at: float
+    request_id: str | None = None
+    max_tries: int | None = None
+    previous: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: object) -> Self | None:
+        """Return the record that a document holds; None if it holds none that this version can read."""
+        if not isinstance(document, Mapping):
+            return None
+        try:
+            record = cls(
+                state=RecordState(document["state"]),
+                model=str(document["model"]),
+                fingerprint=str(document["fingerprint"]),
+                at=float(document["at"]),
+                request_id=document.get("request_id"),
+                max_tries=document.get("max_tries"),
+                previous=document.get("previous"),
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
+        has_id = isinstance(record.request_id, str) and bool(record.request_id)
+        return record if has_id or record.state is RecordState.SUBMITTING else None
+
+
+@dataclass(frozen=True)
+class Submit:
+    """Submit a new request. ``reason`` says why the record, if there is one, does not stand in its way."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Reattach:
+    """Go on with the request of the record."""
+
+    request_id: str
+    submitted_at: float
+
+
+@dataclass(frozen=True)
+class Resolve:
+    """A submit was under way and its answer is not known: find out whether the request exists."""
+
+    since: float
+    previous: str | None = None
+
+
+def next_step(record: RequestRecord | None, wanted: str, max_tries: int) -> Submit | Reattach | Resolve:
+    """
+    Return what a try has to do, given the record of the tries before it.
+
+    :param wanted: The fingerprint of what this try is asked for.
+    :param previous: The id of the request before, which this one replaces.
+    :param max_tries: The task's of this moment.
+    """
+    if record is None:
+        return Submit()
+    if record.fingerprint != wanted:
+        return Submit(
+            f"the record is of another model or of other parameters: {record.request_id or record.state}"
+        )
+    if record.state is RecordState.SUBMITTING or record.request_id is None:
+        return Resolve(record.at, record.previous)
+    if record.state is RecordState.DELIVERED and record.max_tries != max_tries:
+        return Submit(f"request {record.request_id} was delivered and the task has been cleared since")
+    return Reattach(record.request_id, record.at)

@@ -1,0 +1,80 @@
+"""Where the record is kept: Airflow's task state store, which survives retries, crashes and deferrals."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_segmind.durability.record import RecordState, RequestRecord
+from airflow_provider_segmind.exceptions import SegmindError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+KEY = "segmind_request"
+
+log = logging.getLogger(__name__)
+
+
+class RecordStore:
+    """
+    The record of one task instance.
+
+    Airflow has the store from 3.3. Below it, and if it is switched off, nothing is remembered: a try then submits
+    once, and the next one anew.
+
+    :param durable: False to remember nothing.
+    """
+
+    def __init__(self, context: Context, *, durable: bool) -> None:
+        self._store: Any = context.get("task_state_store") if durable else None
+        if durable and self._store is None:
+            log.info(
+                "This Airflow has no task state store (3.3 and later have): another try of this task would submit "
+                "anew, and be charged again."
+            )
+
+    @property
+    def remembers(self) -> bool:
+        """Whether what is written here is there for the next try."""
+        return self._store is not None
+
+    def read(self) -> RequestRecord | None:
+        """
+        Return the record of earlier tries, if there is one.
+
+        :raises SegmindError: If there is one that this version cannot read: submitting might pay twice.
+        """
+        document = self._store.get(KEY) if self._store is not None else None
+        if document is None:
+            return None
+        record = RequestRecord.from_json(document)
+        if record is None:
+            request_id = document.get("request_id") if isinstance(document, dict) else None
+            raise SegmindError(
+                f"the task's record of its request cannot be read. Delete {KEY!r} from its task state store to "
+                "have it submit anew",
+                request_id=request_id,
+            )
+        return record
+
+    def write(self, record: RequestRecord) -> None:
+        """Keep a record in place of the one before it."""
+        if self._store is not None:
+            self._store.set(KEY, record.as_json())
+
+    def end(self, request_id: str, max_tries: int) -> None:
+        """
+        Write down that the task has what it will get of a request: only a clear may submit another.
+
+        :param max_tries: The task's of this moment, which a clear changes and a retry does not.
+        """
+        record = self.read()
+        if record is not None and record.request_id == request_id:
+            self.write(replace(record, state=RecordState.DELIVERED, max_tries=max_tries))
+
+    def forget(self) -> None:
+        """Drop the record: there is no request."""
+        if self._store is not None:
+            self._store.delete(KEY)

@@ -1,0 +1,180 @@
+"""Getting a task instance its one request, whatever became of the tries before."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow.providers.common.compat.sdk import Stats
+
+from airflow_provider_segmind.api.answers import RequestReport
+from airflow_provider_segmind.api.fingerprint import fingerprint
+from airflow_provider_segmind.api.resolve import LATEST_ROW, LostSubmit, Traces, recover
+from airflow_provider_segmind.durability.claims import Claims
+from airflow_provider_segmind.durability.record import (
+    Reattach,
+    RecordState,
+    RequestRecord,
+    Resolve,
+    next_step,
+)
+from airflow_provider_segmind.durability.store import RecordStore
+from airflow_provider_segmind.exceptions import (
+    RequestExpiredError,
+    RequestFailedError,
+    SegmindError,
+    SubmitUnresolvedError,
+)
+from airflow_provider_segmind.hooks.segmind import SegmindHook
+from airflow_provider_segmind.hooks.waiting import driven, look_at
+
+MOST_ATTEMPTS = 2
+"""How often one try submits at most: once, and once more if the history shows that the first was lost."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PaidRequest:
+    """
+    The request of a task instance.
+
+    :param result: Its result, if it is COMPLETED already and was looked at.
+    """
+
+    request_id: str
+    submitted_at: float
+    result: RequestReport | None = None
+
+
+class Submission:
+    """
+    One request for one task instance: submitted, or found again.
+
+    The intent is written before the submit and the id at once after it, so that whatever dies in between, the
+    next try knows that a request may exist and looks for it instead of submitting again.
+
+    :param resubmit_unresolved: Submit anew if the history cannot tell whether a lost submit was accepted.
+    """
+
+    def __init__(
+        self,
+        hook: SegmindHook,
+        store: RecordStore,
+        claims: Claims,
+        model: str,
+        parameters: Mapping[str, Any],
+        *,
+        resubmit_unresolved: bool = False,
+    ) -> None:
+        self._hook = hook
+        self._store = store
+        self._claims = claims
+        self._model = model
+        self._parameters = parameters
+        self._fingerprint = fingerprint(model, parameters)
+        self._resubmit_unresolved = resubmit_unresolved
+
+    def begin(self, max_tries: int, *, look: bool) -> PaidRequest | LostSubmit:
+        """
+        Return this try's request: that of the tries before, or a new one.
+
+        :param max_tries: The task's of this moment.
+        :param look: Whether to look at a request that is found again, and to replace it if it failed.
+        :raises SegmindError: If there can be none.
+        """
+        step = next_step(self._store.read(), self._fingerprint, max_tries)
+        if isinstance(step, Resolve):
+            log.warning("An earlier try was submitting when it ended. Looking for its request.")
+            return self._lost(step.since, 1, step.previous)
+        if isinstance(step, Reattach):
+            return self._reattached(step) if look else PaidRequest(step.request_id, step.submitted_at)
+        if step.reason:
+            log.info("Submitting anew: %s", step.reason)
+        return self._submitted()
+
+    def settle(self, submit: LostSubmit, traces: Traces) -> PaidRequest | LostSubmit:
+        """
+        Return the request, now that the history has been searched for a lost submit.
+
+        :raises SubmitUnresolvedError: If the history cannot tell, and nobody said to submit anew then.
+        """
+        free = self._claims.claimed(traces.request_ids)
+        if free is not None:
+            self._count("adopted")
+            log.info("Request %s is the one whose answer was lost; going on with it", free)
+            return self._kept(free, submit.since)
+        if traces.request_ids:
+            log.info("All requests found belong to others; looking for one more")
+            return self._lost(submit.since, submit.attempt, *submit.ignore, *traces.request_ids)
+        if traces.trouble is not None and not self._resubmit_unresolved:
+            raise SubmitUnresolvedError(
+                f"a submit to {self._model} had no clear answer, and the request history could not help: "
+                f"{traces.trouble.detail}"
+            )
+        if submit.attempt >= MOST_ATTEMPTS:
+            raise SubmitUnresolvedError(
+                f"{submit.attempt} submits to {self._model} had no clear answer, and the request history shows none"
+            )
+        log.warning("Segmind's history does not show the submit whose answer was lost; submitting anew")
+        return self._submitted(submit.attempt + 1)
+
+    def _reattached(self, step: Reattach) -> PaidRequest | LostSubmit:
+        try:
+            found = look_at(step.request_id, time.time() - step.submitted_at, self._hook)
+        except RequestFailedError as failed:
+            log.info("Submitting anew: %s", failed)
+            return self._submitted()
+        except RequestExpiredError:
+            return self._recovered(step)
+        self._count("reattached")
+        log.info("Going on with request %s of an earlier try", step.request_id)
+        result = found if isinstance(found, RequestReport) else None
+        return PaidRequest(step.request_id, step.submitted_at, result)
+
+    def _recovered(self, step: Reattach) -> PaidRequest | LostSubmit:
+        try:
+            result: RequestReport = driven(recover(step.request_id), self._hook)
+        except RequestFailedError as failed:
+            log.info("Submitting anew: %s", failed)
+            return self._submitted()
+        self._count("recovered")
+        log.info("The record of request %s has expired; its output is in the history", step.request_id)
+        return PaidRequest(step.request_id, step.submitted_at, result)
+
+    def _submitted(self, attempt: int = 1) -> PaidRequest | LostSubmit:
+        now = time.time()
+        before = self._store.read()
+        previous = (before.request_id or before.previous) if before is not None else None
+        intent = RequestRecord(RecordState.SUBMITTING, self._model, self._fingerprint, now, previous=previous)
+        self._store.write(intent)
+        try:
+            accepted = self._hook.submit(self._model, self._parameters)
+        except SubmitUnresolvedError as error:
+            self._count("unresolved")
+            log.warning("%s Looking for it in the request history.", error)
+            return self._lost(now, attempt, previous)
+        except SegmindError:
+            self._store.forget()
+            raise
+        self._count("submitted")
+        log.info("Submitted request %s to %s", accepted.request_id, self._model)
+        return self._kept(accepted.request_id, now)
+
+    def _kept(self, request_id: str, since: float) -> PaidRequest:
+        record = RequestRecord(RecordState.SUBMITTED, self._model, self._fingerprint, since, request_id)
+        self._store.write(record)
+        return PaidRequest(request_id, since)
+
+    def _lost(self, since: float, attempt: int, *ignore: str | None) -> LostSubmit:
+        deadline = max(since + LATEST_ROW, time.time() + 1)
+        others = {*self._claims.taken(), *ignore} - {None}
+        return LostSubmit(
+            self._model, self._fingerprint, since, deadline, tuple(sorted(map(str, others))), attempt
+        )
+
+    def _count(self, what: str) -> None:
+        Stats.incr(f"segmind.{what}", tags={"model": self._model})

@@ -1,0 +1,36 @@
+"""Driving the generators of ``api`` on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from typing import Any
+
+from airflow_provider_segmind.api.call import Call
+from airflow_provider_segmind.api.follow import Wait, resume
+from airflow_provider_segmind.exceptions import SegmindError
+from airflow_provider_segmind.hooks.segmind import SegmindAsyncHook
+
+
+async def driven(steps: Generator[Any, Any, Any], segmind_conn_id: str, warn: Callable[[str], object]) -> Any:
+    """Do what the steps say until they end, and return what they return; remarks go to ``warn``."""
+    outcome: Any = None
+    async with SegmindAsyncHook(segmind_conn_id) as hook:
+        while True:
+            try:
+                step = resume(steps, outcome)
+            except StopIteration as end:
+                return end.value
+            outcome = await _carried_out(step, hook, warn)
+
+
+async def _carried_out(step: Call[Any] | Wait, hook: SegmindAsyncHook, warn: Callable[[str], object]) -> Any:
+    if isinstance(step, Wait):
+        if step.remark:
+            warn(step.remark)
+        await asyncio.sleep(step.seconds)
+        return None
+    try:
+        return await hook.send(step)
+    except SegmindError as error:
+        return error

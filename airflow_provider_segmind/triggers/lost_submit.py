@@ -1,0 +1,61 @@
+"""The trigger that looks for a submit whose answer was lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_segmind.api.resolve import LostSubmit, Traces, find_lost
+from airflow_provider_segmind.exceptions import SegmindError
+from airflow_provider_segmind.triggers.driving import driven
+from airflow_provider_segmind.triggers.events import traces_event
+
+
+class SegmindLostSubmitTrigger(BaseTrigger):
+    """
+    Look into Segmind's request history for a submit whose answer was lost.
+
+    Only ever reads from Segmind. A row may come late, so it looks every five seconds until the deadline.
+
+    The event has ``submit``, what was looked for; ``request_ids``, what was found; and ``error`` if the history
+    could not tell.
+
+    :param segmind_conn_id: A connection of the type ``segmind``.
+    :param submit: The fields of :class:`~airflow_provider_segmind.api.resolve.LostSubmit`.
+    """
+
+    def __init__(self, segmind_conn_id: str, submit: dict[str, Any]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.segmind_conn_id = segmind_conn_id
+        self.submit = LostSubmit(**{**submit, "ignore": tuple(submit.get("ignore", ()))})
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and all that is needed to go on elsewhere."""
+        submit = {**asdict(self.submit), "ignore": list(self.submit.ignore)}
+        return (
+            "airflow_provider_segmind.triggers.lost_submit.SegmindLostSubmitTrigger",
+            {"segmind_conn_id": self.segmind_conn_id, "submit": submit},
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event, when something was found or the deadline has passed."""
+        try:
+            traces: Traces = await driven(
+                find_lost(self.submit, time.time), self.segmind_conn_id, self.log.warning
+            )
+        except Exception as error:
+            self.log.exception("Looking for a lost submit broke off")
+            traces = Traces(trouble=SegmindError(f"looking broke off: {type(error).__name__}: {error}"))
+        yield TriggerEvent(traces_event(self.submit, traces))
+
+    async def on_kill(self) -> None:
+        """Say what may become of the request when a user kills the task. Airflow 3.3 and later call this."""
+        self.log.warning(
+            "The task was killed while it was unknown whether Segmind has its request (model %s). If it has, the "
+            "request runs on and will be billed if it completes: look in Segmind's request history.",
+            self.submit.model,
+        )

@@ -1,0 +1,125 @@
+"""Paid once: what is lost on the way is found again, in a real Airflow. The emulator's ledger is the judge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow import __version__ as airflow_version
+from packaging.version import Version
+
+from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
+
+Run = Callable[..., dict[str, Any]]
+MODES = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "blocking"])
+REMEMBERS = Version(airflow_version) >= Version("3.3")
+
+
+@pytest.fixture(autouse=True)
+def _short_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of the history is taken to come within 3 s here, not a minute."""
+    monkeypatch.setattr("airflow_provider_segmind.durability.submission.LATEST_ROW", 3.0)
+    monkeypatch.setattr("airflow_provider_segmind.api.resolve.LOOK_EVERY", 0.5)
+
+
+@MODES
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 504, "accepted": True},
+        {"drop": "after"},
+        {"drop": "midway"},
+        {"body": "empty"},
+        {"missing_request_id": True},
+    ],
+    ids=lambda fault: " ".join(map(str, fault)),
+)
+def test_an_accepted_submit_without_an_answer_is_adopted(
+    emulator: RunningEmulator, run_dag: Run, deferrable: bool, fault: dict[str, Any]
+) -> None:
+    emulator.faults({"on": "submit", "count": 1, **fault})
+    clip = run_dag("kling", deferrable=deferrable)["clip"]
+    (charge,) = emulator.ledger()["charges"]
+    assert (clip.state, clip.try_number) == ("success", 1)
+    assert clip.xcoms["request_id"] == charge["request_id"]
+    assert charge["request_id"] in clip.value
+
+
+@MODES
+def test_a_submit_that_never_arrived_is_made_anew(
+    emulator: RunningEmulator, run_dag: Run, deferrable: bool
+) -> None:
+    emulator.faults({"on": "submit", "count": 1, "drop": "before"})
+    clip = run_dag("kling", deferrable=deferrable)["clip"]
+    assert (clip.state, clip.try_number, emulator.ledger()["submits"]) == ("success", 1, 1)
+
+
+@MODES
+def test_a_late_row_is_waited_for(run_dag: Run, monkeypatch: pytest.MonkeyPatch, deferrable: bool) -> None:
+    with running_emulator(latency=0.3, history_lag=1.5) as emulator:
+        monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(emulator.connection()))
+        emulator.faults({"on": "submit", "count": 1, "drop": "after"})
+        clip = run_dag("kling", deferrable=deferrable)["clip"]
+        assert (clip.state, emulator.ledger()["submits"]) == ("success", 1)
+
+
+@MODES
+def test_a_history_that_is_down_fails_without_a_second_submit(
+    emulator: RunningEmulator, run_dag: Run, deferrable: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    emulator.faults({"on": "submit", "count": 1, "drop": "after"}, {"on": "history", "status": 503})
+    clip = run_dag("kling", deferrable=deferrable)["clip"]
+    assert (clip.state, emulator.requests()["endpoints"]["submit"]) == ("failed", 1)
+    assert "the request history could not help" in "".join(capfd.readouterr())
+
+
+def test_unless_the_user_would_rather_pay_twice_than_wait(emulator: RunningEmulator, run_dag: Run) -> None:
+    emulator.faults({"on": "submit", "count": 1, "drop": "after"}, {"on": "history", "status": 503})
+    clip = run_dag("kling", on_unresolved_submit="resubmit")["clip"]
+    assert (clip.state, emulator.ledger()["submits"]) == ("success", 2)
+
+
+def test_a_network_that_loses_every_submit_is_not_fed_for_ever(emulator: RunningEmulator, run_dag: Run) -> None:
+    emulator.faults({"on": "submit", "drop": "before"})
+    clip = run_dag("kling")["clip"]
+    assert clip.state == "failed"
+    assert emulator.requests()["endpoints"]["submit"] <= 2 * clip.try_number
+
+
+@MODES
+def test_the_deadline_costs_no_second_charge(
+    emulator: RunningEmulator, run_dag: Run, deferrable: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    emulator.faults({"on": "submit", "outcome": "stuck"})
+    clip = run_dag("kling", deferrable=deferrable, timeout=1)["clip"]
+    tries = 3 if REMEMBERS else 1
+    assert (clip.state, clip.try_number, emulator.ledger()["submits"]) == ("failed", tries, 1)
+    said = "".join(capfd.readouterr())
+    assert emulator.ledger()["charges"][0]["request_id"] in said
+    assert "cannot cancel" in said
+
+
+@pytest.mark.skipif(not REMEMBERS, reason="only Airflow 3.3 and later remember; the tests run there too")
+def test_a_retry_goes_on_with_the_request_that_was_too_slow(emulator: RunningEmulator, run_dag: Run) -> None:
+    with_patience = {"timeout": 0.2, "poll_interval": 0.1}
+    clip = run_dag("kling", **with_patience)["clip"]
+    assert (clip.state, emulator.ledger()["submits"]) == ("success", 1)
+    assert clip.try_number > 1
+
+
+@pytest.mark.skipif(REMEMBERS, reason="Airflow 3.3 and later remember")
+def test_an_airflow_that_cannot_remember_says_so(
+    emulator: RunningEmulator, run_dag: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run_dag("kling")
+    assert "no task state store" in "".join(capfd.readouterr())
+
+
+def test_identical_mapped_tasks_each_get_their_own(emulator: RunningEmulator, run_dag: Run) -> None:
+    emulator.faults({"on": "submit", "count": 2, "drop": "after"})
+    tasks = run_dag("mapped")
+    ids = [task.xcoms["request_id"] for task in tasks.values()]
+    assert {task.state for task in tasks.values()} == {"success"}
+    assert len(set(ids)) == len(ids) == emulator.ledger()["submits"] == 4
