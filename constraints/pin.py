@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 
 AIRFLOWS = {"2.11": "2.11.2", "3.0": "3.0.6", "3.1": "3.1.8", "3.2": "3.2.2", "3.3": "3.3.2"}
+# What an Airflow of its day did not know yet: it installs, but no task of it can start.
+CAPS = {"3.0": ("fastapi<0.117", "starlette<0.48", "pyjwt<2.11", "pydantic<2.12")}
 HERE = Path(__file__).parent
 UV = Path(sys.executable).with_name("uv")
 
@@ -15,7 +17,7 @@ UV = Path(sys.executable).with_name("uv")
 def pin(series: str, version: str) -> None:
     """Write the constraints of one Airflow: one file for Python 3.11 and later."""
     with tempfile.NamedTemporaryFile("w", suffix=".in") as wanted:
-        wanted.write(f"apache-airflow=={version}\n")
+        wanted.write("\n".join([f"apache-airflow=={version}", *CAPS.get(series, ())]))
         wanted.flush()
         command = [
             *(str(UV), "pip", "compile", "--quiet", "--upgrade", "--universal", "--python-version", "3.11"),
