@@ -117,7 +117,7 @@ class Submission:
             )
         if submit.attempt >= MOST_ATTEMPTS:
             raise SubmitUnresolvedError(
-                f"{submit.attempt} submits to {self._model} had no clear answer, and the request history shows none"
+                f"{submit.attempt} submits to {self._model} had no clear answer, and the history shows neither"
             )
         log.warning("Segmind's history does not show the submit whose answer was lost; submitting anew")
         return self._submitted(submit.attempt + 1)
