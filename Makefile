@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 VERSIONS := 2.11 3.0 3.1 3.2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test check check-versions version-% build format constraints clean
+.PHONY: help install demo ui test test-crashes check check-versions version-% build format constraints clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,10 @@ ui: install ## The same, and keep Airflow up for a look in the browser
 	@$(BIN)/python -m demo --keep
 
 test: install ## Run all tests that need no server of yours
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile tests/unit tests/integration tests/e2e/test_demo.py
+
+test-crashes: install ## Kill a real Airflow at every point of a task, and count the charges
+	$(BIN)/python -m pytest -q tests/e2e/test_crash_matrix.py
 
 check: install ## Lint, check types, build, and try the wheel in a clean environment
 	$(BIN)/ruff check .
@@ -52,7 +55,8 @@ check-versions: $(addprefix version-,$(VERSIONS)) ## Run the tests on the older 
 
 version-%:
 	$(MAKE) install AIRFLOW=$*
-	.venvs/$*/bin/python -m pytest -q tests/unit
+	.venvs/$*/bin/python -m pytest -q --numprocesses 2 --dist loadfile \
+		tests/unit tests/integration/test_examples.py tests/integration/test_paid_once.py
 
 format: install ## Format the code
 	$(BIN)/ruff check --fix .

@@ -66,10 +66,13 @@ class SegmindInferenceOperator(BaseOperator):
     Run a model and wait for its output, without holding a worker slot.
 
     Each submit is charged once the request completes, and Segmind can neither recognise a repeated submit nor
-    cancel one. So a submit without a clear answer, and a request that is not finished at the deadline, fail the
-    task without a retry: a retry would pay again. A FAILED request is not charged, and follows the task's
-    ``retries``, as do rate limits and server errors before anything was accepted. What no retry can mend (a
-    rejected key, wrong parameters, no credits) fails the task at once. All arguments are templated.
+    cancel one. So the task pays once, whatever dies: it writes down the intent before the submit and the id after
+    it, and the next try goes on with the same request. That takes Airflow 3.3 or later; below it, each try submits
+    once, and what a retry would pay for again (a passed ``timeout``) fails without one. On every version, a submit
+    without a clear answer is looked for in Segmind's request history, for up to a minute, before anything else is
+    sent. A FAILED request is not charged, and follows the task's ``retries``, as do rate limits and server errors
+    before anything was accepted. What no retry can mend (a rejected key, wrong parameters, no credits) fails the
+    task at once. All arguments are templated.
 
     XCom: the return value is the model's output (usually a URL; Segmind deletes files after seven days). Beside
     it ``request_id``, pushed as soon as it exists, ``result``, the whole answer, and ``metrics``: ``cost`` and
@@ -82,6 +85,9 @@ class SegmindInferenceOperator(BaseOperator):
     :param wait_for_completion: If False, return the request id at once; SegmindRequestSensor waits for it.
     :param timeout: Seconds from submission after which to give up. The request itself lives on.
     :param poll_interval: Seconds between looks; None adapts to the request's age.
+    :param durable: If False, nothing is remembered from try to try.
+    :param on_unresolved_submit: What to do if the history cannot tell whether a submit without an answer was
+        accepted: ``"fail"``, or ``"resubmit"`` and perhaps pay twice.
     """
 
     template_fields: Sequence[str] = (
