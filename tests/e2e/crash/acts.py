@@ -1,0 +1,91 @@
+"""What is done to tasks from outside: each act is a generator that yields as long as it has to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from airflow_provider_segmind.emulator.running import RunningEmulator
+
+from .dags.events import NEVER_BY_ITSELF, Act, Case
+from .real_airflow import RealAirflow, TaskRow
+
+Steps = Iterator[str]
+
+
+class Stage:
+    """A task, the emulator that it speaks to, and what Airflow says of it at this moment."""
+
+    def __init__(
+        self, case: Case, emulator: RunningEmulator, look: Callable[[], TaskRow], clear: Callable[[], None]
+    ) -> None:
+        self.case = case
+        self.emulator = emulator
+        self.look = look
+        self.clear = clear
+
+    def polls(self) -> int:
+        """Return how often somebody asked for the state of the request."""
+        return int(self.emulator.requests()["endpoints"]["status"])
+
+    def polled_again(self) -> Steps:
+        """Wait until somebody asks once more."""
+        before = self.polls()
+        while self.polls() <= before:
+            yield f"{self.case.task_id}: somebody to ask for the request's state"
+
+    def reached(self, *states: str, tries: int = 1) -> Steps:
+        """Wait for a state, in this try or a later one."""
+        while (row := self.look()).state not in states or row.tries < tries:
+            wanted = f"{' or '.join(states)} in try {tries}"
+            yield f"{self.case.task_id}: {wanted}; it is {row.state} in try {row.tries}"
+
+    def finish(self) -> None:
+        """Let the request be COMPLETED."""
+        self.emulator.advance(NEVER_BY_ITSELF)
+
+
+def triggerers(airflow: RealAirflow, restarted: Stage, replaced: Stage) -> Steps:
+    """Kill the only triggerer under two tasks and start it again; then kill one of two."""
+    for stage in (restarted, replaced):
+        yield from stage.reached("deferred")
+        yield from stage.polled_again()
+    airflow.kill_triggerer(_triggerer_of(restarted))
+    airflow.start_triggerer()
+    for stage in (restarted, replaced):
+        yield from stage.polled_again()
+    restarted.finish()
+    airflow.start_triggerer()
+    airflow.kill_triggerer(_triggerer_of(replaced))
+    yield from replaced.polled_again()
+    replaced.finish()
+
+
+def key_revoked(stage: Stage) -> Steps:
+    """Revoke the key under a waiting task; when the task has failed, restore the key and clear the task."""
+    yield from stage.polled_again()
+    stage.emulator.revoke_key(stage.emulator.api_key)
+    yield from stage.reached("failed")
+    failed_in = stage.look().tries
+    stage.emulator.restore_key(stage.emulator.api_key)
+    stage.clear()
+    yield from stage.reached("running", "deferred", tries=failed_in + 1)
+    yield from stage.polled_again()
+    stage.finish()
+
+
+def cleared(stage: Stage) -> Steps:
+    """Clear a task that has succeeded."""
+    yield from stage.reached("success")
+    succeeded_in = stage.look().tries
+    stage.clear()
+    yield from stage.reached("success", tries=succeeded_in + 1)
+
+
+ALONE = {Act.KEY_REVOKED: key_revoked, Act.CLEARED: cleared}
+
+
+def _triggerer_of(stage: Stage) -> int:
+    number = stage.look().triggerer
+    if number is None:
+        raise RuntimeError(f"{stage.case.task_id} is in no triggerer")
+    return number

@@ -1,0 +1,157 @@
+"""A real Airflow whose triggerers can be killed and whose tasks can be cleared."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+
+from demo import airflow_running
+from demo.airflow_api import AirflowApi, Run
+from demo.airflow_home import AirflowHome, configured_home
+from demo.folder import DemoFolder
+from demo.processes import Process, Processes
+
+from .waiting import Waiting
+
+HERE = Path(__file__).parent
+START_SECONDS = 120.0
+SETTINGS = {
+    "CORE__DAGS_FOLDER": HERE / "dags",
+    "CORE__PLUGINS_FOLDER": HERE / "plugins",
+    "CORE__LAZY_LOAD_PLUGINS": False,
+    "CORE__PARALLELISM": 12,
+    "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
+    "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.5,
+    "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 40,
+    "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 3,
+    "TRIGGERER__JOB_HEARTBEAT_SEC": 1,
+    "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": 8,
+    "WORKERS__MIN_HEARTBEAT_INTERVAL": 3,
+}
+"""A death is noticed after seconds instead of minutes: what follows from it is the same."""
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    """A task instance as Airflow's API shows it."""
+
+    task_id: str
+    map_index: int = -1
+    state: str | None = None
+    tries: int = 0
+    triggerer: int | None = None
+
+
+class RealAirflow:
+    """A running Airflow. The public methods are those of a user or of an accident."""
+
+    def __init__(self, home: AirflowHome, processes: Processes, api: AirflowApi, triggerer: Process) -> None:
+        self._home = home
+        self._processes = processes
+        self._api = api
+        self._started = 1
+        self._triggerers = {self._newest_triggerer(): triggerer}
+
+    def run(self, dag_id: str) -> Run:
+        """Start a run of a DAG as soon as it is known."""
+        Waiting(START_SECONDS).until(f"the DAG {dag_id}", lambda: self._api.knows(dag_id) or None)
+        return self._api.run(dag_id, {})
+
+    def rows(self, dag_id: str, run: Run, since: datetime | None = None) -> list[TaskRow]:
+        """Return the task instances of a run; those that have changed since a moment, if one is given."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id(run)}/taskInstances"
+        changed = {} if since is None else {"updated_at_gte": since.isoformat()}
+        found = (self._api.get(path, limit=100, **changed) or {}).get("task_instances", [])
+        return [
+            TaskRow(
+                each["task_id"],
+                each["map_index"],
+                each["state"],
+                each["try_number"],
+                (each.get("triggerer_job") or {}).get("id"),
+            )
+            for each in found
+        ]
+
+    def returned(self, dag_id: str, run: Run, task_id: str, map_index: int) -> Any:
+        """Return the return value of a task instance."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id(run)}/taskInstances/{task_id}/xcomEntries/return_value"
+        return (self._api.get(path, map_index=map_index, stringify=False) or {}).get("value")
+
+    def clear(self, dag_id: str, run: Run, task_id: str) -> None:
+        """Clear a task, as the button in the UI does."""
+        body = {"dry_run": False, "task_ids": [task_id], "dag_run_id": run_id(run), "only_failed": False}
+        url = f"{self._home.url}/api/v2/dags/{dag_id}/clearTaskInstances"
+        requests.post(url, json=body, timeout=30).raise_for_status()
+
+    def start_triggerer(self) -> None:
+        """Start one more triggerer, and return when Airflow knows it."""
+        self._started += 1
+        known = self._newest_triggerer()
+        process = _triggerer(self._processes, self._home, f"triggerer-{self._started}")
+        newest = Waiting(START_SECONDS).until(
+            "a triggerer", lambda: number if (number := self._newest_triggerer()) != known else None, process.log
+        )
+        self._triggerers[newest] = process
+
+    def kill_triggerer(self, job: int) -> None:
+        """Kill a triggerer and all that it has started, with SIGKILL."""
+        process = self._triggerers.pop(job)
+        for each in psutil.process_iter():
+            with suppress(psutil.Error, OSError):
+                if os.getsid(each.pid) == process.popen.pid:
+                    each.send_signal(signal.SIGKILL)
+        process.popen.wait(10)
+
+    def _newest_triggerer(self) -> int:
+        jobs = (self._api.get("/jobs", job_type="TriggererJob", limit=100) or {}).get("jobs", [])
+        return max((each["id"] for each in jobs), default=0)
+
+
+def run_id(run: Run) -> str:
+    """Return the id of a run."""
+    return run._run_id
+
+
+@contextmanager
+def real_airflow(root: Path, environment: Mapping[str, str]) -> Iterator[RealAirflow]:
+    """Run an Airflow in a folder that does not exist yet, and leave nothing of it."""
+    folder = DemoFolder(root)
+    folder.airflow_home.mkdir(parents=True)
+    folder.logs.mkdir()
+    marks = root / "marks"
+    marks.mkdir()
+    settings = {f"AIRFLOW__{name}": str(value) for name, value in SETTINGS.items()}
+    home = configured_home(folder, {**settings, "CRASH_MARKS": str(marks), **environment})
+    processes = Processes(folder.logs)
+    waiting = Waiting(START_SECONDS)
+    try:
+        api = airflow_running.start_airflow(home, processes, waiting)  # type: ignore[arg-type]
+        yield RealAirflow(home, processes, api, _started(processes, "triggerer"))
+    finally:
+        processes.stop()
+
+
+def _started(processes: Processes, name: str) -> Process:
+    return next(each for each in processes._running if each.name == name)
+
+
+def _triggerer(processes: Processes, home: AirflowHome, name: str) -> Process:
+    command = [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"]
+    return processes.start(name, command, home.environment)
+
+
+def forget(root: Path) -> None:
+    """Delete the folder of an Airflow that has ended."""
+    shutil.rmtree(root, ignore_errors=True)

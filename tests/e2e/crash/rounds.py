@@ -1,0 +1,201 @@
+"""A round: every case once, in one Airflow, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_segmind.emulator.running import RunningEmulator
+from demo.airflow_api import Run
+
+from . import acts
+from .dags.events import CASES, Act, Case, Side
+from .database import database
+from .real_airflow import RealAirflow, TaskRow, real_airflow, run_id
+from .segminds import environment, segminds
+
+PAUSE = 0.75
+ALL_EVERY = timedelta(seconds=10)
+OVERLAP = timedelta(seconds=3)
+ROUND_SECONDS = 600.0
+ENDED = ("success", "failed", "upstream_failed", "skipped", "removed")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    What came of a case.
+
+    :param states: Of its task instances, without repetition.
+    :param tries: Of the task instance with the most.
+    :param submits: How many requests Segmind accepted.
+    :param charged: How many it charged and did not refund.
+    :param delivered: How many different charged videos are return values of tasks.
+    :param died: Whether each death that was planned has happened.
+    """
+
+    event: str
+    side: str
+    states: tuple[str, ...]
+    tries: int
+    submits: int
+    charged: int
+    delivered: int
+    died: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return asdict(self)
+
+    def paid_once(self, case: Case) -> bool:
+        """Tell whether it is what the operator promises; nobody promises it for a plain Python task."""
+        kept = (self.states, self.charged, self.died) == (("success",), case.event.videos, True)
+        return case.side is Side.PLAIN or (kept and self.delivered == case.event.videos)
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """An Airflow and its emulators, for any number of rounds."""
+
+    airflow: RealAirflow
+    emulators: Mapping[Case, RunningEmulator]
+    database: str
+    root: Path
+
+    def round(self) -> dict[Case, Outcome]:
+        """
+        Let everything happen once.
+
+        :raises TimeoutError: If it takes too long. It says what is missing.
+        """
+        for emulator in self.emulators.values():
+            emulator.reset()
+        return _Round(self).played()
+
+
+@contextmanager
+def campaign(root: Path) -> Iterator[Campaign]:
+    """Start what rounds need, in a folder that does not exist yet, and leave nothing running."""
+    with segminds() as emulators, database() as (kind, of_database):
+        surroundings = {**environment(emulators), **of_database}
+        with real_airflow(root, surroundings) as airflow:
+            yield Campaign(airflow, emulators, kind, root)
+
+
+class _Round:
+    def __init__(self, campaign: Campaign) -> None:
+        self._campaign = campaign
+        self._airflow = campaign.airflow
+        self._runs: dict[Side, Run] = {side: self._airflow.run(_dag_id(side)) for side in Side}
+        self._returned_before: dict[Case, set[str]] = {}
+        self._rows = _Rows(self._airflow, self._runs)
+
+    def played(self) -> dict[Case, Outcome]:
+        give_up_at = time.monotonic() + ROUND_SECONDS
+        playing: list[tuple[acts.Steps, str]] = [(act, "") for act in self._acts()]
+        while True:
+            self._rows.refresh()
+            playing = [(act, missing) for act, _ in playing if (missing := next(act, None)) is not None]
+            unfinished = self._unfinished()
+            if not playing and not unfinished and self._rows.complete:
+                return {case: self._outcome(case) for case in CASES}
+            if time.monotonic() > give_up_at:
+                raise TimeoutError(f"missing: {[missing for _, missing in playing]}, {unfinished}")
+            time.sleep(PAUSE)
+
+    def _acts(self) -> Iterator[acts.Steps]:
+        staged = {case.event.act: self._stage(case) for case in CASES if case.event.act}
+        yield acts.triggerers(self._airflow, staged[Act.TRIGGERER_RESTARTED], staged[Act.TRIGGERER_REPLACED])
+        for case in CASES:
+            if case.event.act in acts.ALONE:
+                yield acts.ALONE[case.event.act](self._stage(case))
+
+    def _stage(self, case: Case) -> acts.Stage:
+        def clear() -> None:
+            self._returned_before[case] = self._returned(case)
+            self._airflow.clear(_dag_id(case.side), self._runs[case.side], case.task_id)
+
+        def look() -> TaskRow:
+            return next(iter(self._rows.of(case)), TaskRow(case.task_id))
+
+        return acts.Stage(case, self._campaign.emulators[case], look, clear)
+
+    def _unfinished(self) -> list[str]:
+        unfinished = []
+        for case in CASES:
+            rows = self._rows.of(case)
+            if len(rows) < case.event.instances or any(row.state not in ENDED for row in rows):
+                unfinished.append(f"{case.task_id} {[row.state for row in rows]}")
+        return unfinished
+
+    def _outcome(self, case: Case) -> Outcome:
+        emulator = self._campaign.emulators[case]
+        run = self._runs[case.side]
+        rows = self._rows.of(case)
+        ledger = emulator.ledger()
+        charges = [each for each in ledger["charges"] if each["charged"]]
+        charged = {f"{emulator.url}/outputs/{each['request_id']}.mp4" for each in charges}
+        strangers = [each for each in charges if each["parameters"]["prompt"] != case.task_id]
+        if strangers:
+            raise AssertionError(f"{case.task_id} was charged for others: {strangers}")
+        returned = self._returned(case) | self._returned_before.get(case, set())
+        mark = self._campaign.root / "marks" / f"{run_id(run)}.{case.task_id}.-1"
+        return Outcome(
+            event=case.event.name,
+            side=str(case.side),
+            states=tuple(sorted({str(row.state) for row in rows})),
+            tries=max(row.tries for row in rows),
+            submits=ledger["submits"],
+            charged=len(charges),
+            delivered=len(returned & charged),
+            died=mark.exists() == bool(case.event.dies_at),
+        )
+
+    def _returned(self, case: Case) -> set[str]:
+        """Return the return values of a case's task instances."""
+        run = self._runs[case.side]
+        return {
+            self._airflow.returned(_dag_id(case.side), run, case.task_id, row.map_index)
+            for row in self._rows.of(case)
+            if row.state == "success"
+        }
+
+
+class _Rows:
+    """
+    What Airflow says of the task instances of three runs.
+
+    To ask for all of them costs Airflow's API more than all tasks do: so usually only the changes are asked for.
+    """
+
+    def __init__(self, airflow: RealAirflow, runs: Mapping[Side, Run]) -> None:
+        self._airflow = airflow
+        self._runs = runs
+        self._rows: dict[tuple[str, int], TaskRow] = {}
+        self._asked_at = datetime.min.replace(tzinfo=UTC)
+        self._all_at = self._asked_at
+        self.complete = False
+        """Whether the last look was at all of them."""
+
+    def refresh(self) -> None:
+        now = datetime.now(UTC)
+        self.complete = now - self._all_at > ALL_EVERY
+        since = None if self.complete else self._asked_at - OVERLAP
+        rows = [row for side, run in self._runs.items() for row in self._airflow.rows(_dag_id(side), run, since)]
+        if self.complete:
+            self._rows.clear()
+            self._all_at = now
+        self._asked_at = now
+        self._rows.update({(row.task_id, row.map_index): row for row in rows})
+
+    def of(self, case: Case) -> list[TaskRow]:
+        return [row for row in self._rows.values() if row.task_id == case.task_id]
+
+
+def _dag_id(side: Side) -> str:
+    return f"paid_once_{side}"

@@ -1,0 +1,46 @@
+"""The results side by side, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .dags.events import DEATHS, FAULTS, Case, Event, Side
+from .rounds import Outcome
+
+HEADS = {
+    Side.DEFERRED: "operator, deferred",
+    Side.BLOCKING: "operator, in the worker",
+    Side.PLAIN: "Python task, official client",
+}
+
+
+def markdown(rounds: Sequence[dict[Case, Outcome]]) -> str:
+    """Return a table of the deaths and one of the faults."""
+    return "\n\n".join(_table(title, events, rounds) for title, events in (("Death", DEATHS), ("Fault", FAULTS)))
+
+
+def _table(title: str, events: Sequence[Event], rounds: Sequence[dict[Case, Outcome]]) -> str:
+    lines = [f"| {title} | {' | '.join(HEADS.values())} |", f"|---{'|---' * len(HEADS)}|"]
+    for event in events:
+        cells = [
+            _cell([each[Case(event, side)] for each in rounds], event) if side in event.sides else ""
+            for side in HEADS
+        ]
+        lines.append(f"| {event.told} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(outcomes: Sequence[Outcome], event: Event) -> str:
+    """Say how many videos were paid and delivered, and in how many tries; each different answer once."""
+    told: dict[str, int] = {}
+    for outcome in outcomes:
+        tries = f"{outcome.tries} tries" if outcome.tries > 1 else "1 try"
+        text = f"{outcome.charged} paid, {outcome.delivered} delivered, {tries}"
+        if outcome.charged > event.videos or outcome.delivered < outcome.charged:
+            text = f"**{text}**"
+        if outcome.states != ("success",):
+            text += f", {', '.join(outcome.states)}"
+        told[text] = told.get(text, 0) + 1
+    if len(told) == 1:
+        return next(iter(told))
+    return "; ".join(f"{text} ({times}x)" for text, times in sorted(told.items()))
