@@ -25,7 +25,7 @@ def seconds(name: str, value: Any) -> float:
     """Return a positive number of seconds."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = 0.0
     if isinstance(value, bool) or not 0 < number < float("inf"):
         raise InvalidParameterError(name, f"must be a positive number of seconds, not {value!r}")

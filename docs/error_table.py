@@ -92,7 +92,7 @@ def _waiting(emulator: RunningEmulator, fault: dict[str, Any]) -> SegmindError:
     hook = SegmindHook()
     request_id = hook.submit(MODEL, PARAMETERS).request_id
     now = time.time()
-    age = 31 if fault.get("outcome") == "expired" else 0
+    age = 3600 if fault.get("outcome") == "expired" else 0
     request = FollowedRequest(request_id, now - age, now + 1, poll_interval=0.2)
     return _error(lambda: video_url(wait_for(request, hook)))
 

@@ -13,6 +13,7 @@ from typing import Any
 from airflow_provider_segmind.api.call import Call, Response
 from airflow_provider_segmind.api.errors import error_for, shortened
 from airflow_provider_segmind.api.moments import read_moment
+from airflow_provider_segmind.api.portable import portable
 from airflow_provider_segmind.exceptions import (
     RequestFailedError,
     SubmitUnresolvedError,
@@ -168,6 +169,8 @@ def submitted(call: Call[Any], response: Response) -> SubmittedRequest:
         raise error_for(call, response)
     document = _mapping(response)
     request_id = document.get("request_id") if document else None
+    if isinstance(request_id, int):
+        request_id = str(request_id)
     if not isinstance(request_id, str) or not request_id:
         raise SubmitUnresolvedError(
             f"{call}: accepted, but the answer has no request_id ({_description(response)})",
@@ -185,12 +188,14 @@ def report(call: Call[Any], response: Response) -> RequestReport:
     """
     request_id = call.request_id or ""
     document = _mapping(response) if response.complete else None
+    if document and document.get("request_id") not in (None, request_id):
+        document = None
     told = document.get("status") if document else None
-    state = told.upper() if isinstance(told, str) else ""
-    if document and state in (RequestState.COMPLETED, RequestState.FAILED):
-        return RequestReport(request_id, state, document)
+    if document and told in (RequestState.COMPLETED, RequestState.FAILED):
+        return RequestReport(request_id, told, document)
     if not response.ok:
-        raise error_for(call, response)
+        raise error_for(call, response) if _is_meant(response) else _unreadable(call, response)
+    state = told.upper() if isinstance(told, str) else ""
     if document and state:
         return RequestReport(request_id, state, document)
     if document and "output" in document:
@@ -279,9 +284,20 @@ def uploaded(call: Call[Any], response: Response) -> tuple[str, ...]:
     return tuple(urls)
 
 
+def _is_meant(response: Response) -> bool:
+    """
+    Whether an error about a request is Segmind's word on it, and not trouble on the way.
+
+    A gateway or proxy in between may answer 400 or 403 with a page of its own, and a FAILED body may be cut.
+    """
+    if response.status in (401, 429) or response.status >= 500:
+        return True
+    return response.status in (403, 404, 410) and response.complete and _mapping(response) is not None
+
+
 def _parsed(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return portable(json.loads(body))
     except (ValueError, RecursionError):
         return None
 
@@ -324,7 +340,7 @@ def _number(value: object) -> float | None:
         return None
     try:
         return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
@@ -382,7 +398,7 @@ def _inputs(text: object) -> Json | None:
 def _model(entry: Json) -> Model:
     schema = entry.get("parameters_schema")
     if isinstance(schema, str):
-        schema = _parsed(schema.encode())
+        schema = _parsed(schema.encode("utf-8", "replace"))
     return Model(
         slug=str(entry["slug"]),
         retired=bool(entry.get("is_depreciated")),

@@ -47,12 +47,15 @@ def error_for(call: Call[Any], response: Response) -> SegmindError:
     causes share one status.
     """
     status, detail, request_id = response.status, _detail(response), call.request_id
+    error_type = _error_type(call, status, detail)
+    if error_type is SubmitUnresolvedError:
+        request_id = response.headers.get("x-request-id")
     if status == 429:
         now = datetime.now(UTC)
         return RateLimitedError(
             detail, status=status, request_id=request_id, reset_at=reset_moment(response.headers, now)
         )
-    return _error_type(call, status, detail)(detail, status=status, request_id=request_id)
+    return error_type(detail, status=status, request_id=request_id)
 
 
 def _error_type(call: Call[Any], status: int, detail: str) -> type[SegmindError]:
@@ -94,7 +97,10 @@ def _page_text(body: bytes) -> str:
     if "<" not in text:
         return text
     page = _PageText()
-    page.feed(text)
+    try:
+        page.feed(text)
+    except AssertionError:  # what the parser raises at markup that it gives up on
+        return ""
     return " ".join(page.parts)
 
 

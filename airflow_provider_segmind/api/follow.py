@@ -16,7 +16,7 @@ from typing import Any
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.answers import RequestReport
 from airflow_provider_segmind.api.call import Call
-from airflow_provider_segmind.api.schedule import first_look, next_look
+from airflow_provider_segmind.api.schedule import after_reset, first_look, next_look
 from airflow_provider_segmind.exceptions import (
     RateLimitedError,
     RequestExpiredError,
@@ -29,6 +29,8 @@ from airflow_provider_segmind.exceptions import (
 
 REGISTRATION_GRACE = 30.0
 """Seconds after submission in which a 404 may mean that Segmind has not registered the request yet."""
+
+LARGEST_CLOCK_DIFFERENCE = 600.0
 
 _PASSING_TROUBLE = (UnreachableError, ServerError, RateLimitedError, UnreadableResponseError)
 
@@ -116,10 +118,11 @@ def follow(request: FollowedRequest, now: Callable[[], float]) -> Generator[Call
     :raises SegmindError: If it ends in any other way.
     """
     remarked: set[str] = set()
-    yield Wait(first_look(now() - request.submitted_at, request.poll_interval))
+    started = now()
+    wait = first_look(started - request.submitted_at, request.poll_interval)
+    yield Wait(min(wait, max(request.deadline - started, 0)))
     while True:
-        moment = now()
-        found = yield from look(request.request_id, moment - request.submitted_at)
+        found = yield from look(request.request_id, _age(request, started, now()))
         if isinstance(found, RequestReport):
             return found
         moment = now()
@@ -129,11 +132,22 @@ def follow(request: FollowedRequest, now: Callable[[], float]) -> Generator[Call
         yield Wait(min(wait, request.deadline - moment), _remark(request, found, remarked))
 
 
+def _age(request: FollowedRequest, started: float, moment: float) -> float:
+    """
+    Return the age of a request, for the 404 of one that is not registered yet.
+
+    The clock of whoever submitted it may differ from this one, so that a request that looks a few minutes old
+    is given the grace from the start of the wait.
+    """
+    age = moment - request.submitted_at
+    return min(age, moment - started) if age < LARGEST_CLOCK_DIFFERENCE else age
+
+
 def _wait(request: FollowedRequest, found: Unfinished, moment: float) -> float:
     wait = next_look(moment - request.submitted_at, request.poll_interval)
     if isinstance(found.trouble, RateLimitedError) and found.trouble.reset_at:
         until_reset = (found.trouble.reset_at - datetime.fromtimestamp(moment, UTC)).total_seconds()
-        return max(wait, until_reset)
+        return after_reset(until_reset, wait)
     return wait
 
 

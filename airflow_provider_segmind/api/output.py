@@ -12,13 +12,16 @@ def model_output(result: RequestReport) -> Any:
     """
     Return what the model made: a URL, a list of URLs, text, or whatever the model's ``output`` is.
 
-    Segmind promises ``output`` for every model; where it is empty, the address of the ``video`` or of the
-    ``images`` stands in, and the whole body at last.
+    The address of the ``video`` where there is one, as for Kling; else ``output``, which Segmind promises for
+    every model; where that is empty, the addresses of the ``images``, and the whole body at last.
     """
+    video = _url(result.body.get("video"))
+    if video is not None:
+        return video
     output = result.body.get("output")
     if output not in (None, "", [], {}):
         return output
-    return _url(result.body.get("video")) or _urls(result.body.get("images")) or result.body
+    return _urls(result.body.get("images")) or result.body
 
 
 def video_url(result: RequestReport) -> str:

@@ -24,7 +24,7 @@ from airflow_provider_segmind.exceptions import (
     UnreadableResponseError,
 )
 
-LATEST_ROW = 60.0
+LATEST_ROW = 120.0
 """Seconds after a submit in which its row may still come: history lags, by how much is not documented."""
 
 LOOK_EVERY = 5.0

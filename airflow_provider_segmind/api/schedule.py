@@ -21,6 +21,8 @@ def first_look(age: float, poll_interval: float | None) -> float:
     :param age: Seconds since the request was submitted.
     :param poll_interval: The fixed number of seconds between looks, if there is one.
     """
+    age = max(age, 0)
+    age = max(age, 0)
     longest = FIRST_LOOK if poll_interval is None else min(FIRST_LOOK, poll_interval)
     if age < longest:
         return longest - age
@@ -42,3 +44,14 @@ def next_look(age: float, poll_interval: float | None) -> float:
         return poll_interval
     wait = min(max(age * GROWTH, SHORTEST), LONGEST)
     return wait * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreading load needs no secrecy
+
+
+def after_reset(until_reset: float, wait: float) -> float:
+    """
+    Return the seconds to wait for a rate limit's reset: a little longer, so that not all come back at once.
+
+    :param until_reset: Seconds until the reset.
+    :param wait: What the wait would have been without it.
+    """
+    spread = until_reset + random.uniform(0, max(wait, SHORTEST))  # noqa: S311 - spreading load needs no secrecy
+    return max(wait, spread)

@@ -28,8 +28,12 @@ class RecordStore:
     """
 
     def __init__(self, context: Context, *, durable: bool) -> None:
+        self._durable = durable
         self._store: Any = context.get("task_state_store") if durable else None
-        if durable and self._store is None:
+
+    def say_what_is_missing(self) -> None:
+        """Log that nothing will be remembered, if that is not what the user asked for."""
+        if self._durable and self._store is None:
             log.info(
                 "This Airflow has no task state store (3.3 and later have): another try of this task would submit "
                 "anew, and be charged again."

@@ -86,6 +86,7 @@ class Submission:
         :param look: Whether to look at a request that is found again, and to replace it if it failed.
         :raises SegmindError: If there can be none.
         """
+        self._store.say_what_is_missing()
         step = next_step(self._store.read(), self._fingerprint, max_tries)
         if isinstance(step, Resolve):
             log.warning("An earlier try was submitting when it ended. Looking for its request.")

@@ -12,7 +12,7 @@ import urllib3
 from requests.auth import AuthBase
 
 from airflow_provider_segmind.api.call import Call, Response
-from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, SegmindConnection
+from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, SegmindConnection, without_login
 
 T = TypeVar("T")
 
@@ -20,8 +20,14 @@ _CHUNK = 64 * 1024
 _NEVER_CONNECTED = (
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
-    urllib3.exceptions.ProxyError,
+    urllib3.exceptions.LocationValueError,
+    ssl.SSLCertVerificationError,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidProxyURL,
 )
+_NO_TUNNEL = "Tunnel connection failed"
 
 
 class BlockingTransport:
@@ -32,7 +38,7 @@ class BlockingTransport:
 
     @cached_property
     def _session(self) -> requests.Session:
-        session = requests.Session()
+        session = _Session()
         session.auth = _NoOtherCredentials()
         return session
 
@@ -44,22 +50,23 @@ class BlockingTransport:
 
         :raises SegmindError: The one that fits, if the answer is not what was hoped for.
         """
+        url = self.connection.url(call)
         patience = self.connection.patience(call)
         give_up_at = time.monotonic() + patience
         try:
             with self._session.request(
                 call.method,
-                self.connection.url(call),
+                url,
                 data=call.body,
                 headers=self.connection.headers(call),
                 timeout=(min(CONNECT_TIMEOUT, patience), patience),
                 verify=self.connection.verify,
-                proxies=dict(self.connection.proxies),
+                proxies=self.connection.proxies_for(url),
                 allow_redirects=False,
                 stream=True,
             ) as answer:
                 response = self._received(answer, call.limit, give_up_at)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
             cause = _in_short(error)
             raise (call.undelivered(cause) if _never_left(error) else call.unanswered(cause)) from error
         return call.read(response)
@@ -87,6 +94,22 @@ class BlockingTransport:
         self._session.close()
 
 
+class _Session(requests.Session):
+    """
+    A session that takes no notice of redirects, and nothing from the environment on its own.
+
+    Even when told not to follow a redirect, ``requests`` reads its body to the end and its address, and raises
+    what is wrong with that in place of the answer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return that there is none."""
+
+
 class _NoOtherCredentials(AuthBase):
     """Keeps ``requests`` from adding a login of the user's ``.netrc``: Segmind takes ``x-api-key`` alone."""
 
@@ -95,17 +118,19 @@ class _NoOtherCredentials(AuthBase):
 
 
 def _never_left(error: BaseException) -> bool:
-    """Whether the call certainly did not reach Segmind, because no connection was made."""
-    if isinstance(error, (ValueError, UnicodeError)) and not isinstance(error, requests.JSONDecodeError):
-        return True
+    """
+    Whether the call certainly did not reach Segmind, because no connection was made.
+
+    A ProxyError alone does not say so: a connection through a proxy that breaks after the body was sent is one.
+    """
     reasons: list[Any] = [error]
     while reasons:
         reason = reasons.pop()
-        if isinstance(reason, (*_NEVER_CONNECTED, ssl.SSLCertVerificationError)):
+        if isinstance(reason, _NEVER_CONNECTED) or (isinstance(reason, OSError) and _NO_TUNNEL in str(reason)):
             return True
         reasons += [part for part in getattr(reason, "args", ()) if isinstance(part, BaseException)]
-        if isinstance(inner := getattr(reason, "reason", None), BaseException):
-            reasons.append(inner)
+        inner = (getattr(reason, name, None) for name in ("reason", "original_error"))
+        reasons += [part for part in inner if isinstance(part, BaseException)]
     return False
 
 
@@ -115,4 +140,4 @@ def _in_short(error: BaseException) -> str:
     if isinstance(inner, BaseException):
         return _in_short(inner)
     words = str(error).rpartition("object at 0x")[2].partition(">: ")[2] or str(error)
-    return f"{type(error).__name__}: {words}"
+    return f"{type(error).__name__}: {without_login(words)}"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
+
+import requests.utils
 
 from airflow_provider_segmind import __version__
 from airflow_provider_segmind.api.call import Call, Service
@@ -21,6 +25,8 @@ DEFAULT_TIMEOUT = 30.0
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a connection at most, so that a dead host is known before ``timeout`` is over."""
 
+_PORT = re.compile(r":\d+$")
+_LOGIN = re.compile(r"//[^/@\s]*@")
 _HOST = re.compile(r"[A-Za-z0-9._:-]+")
 
 USER_AGENT = f"airflow-provider-segmind/{__version__}"
@@ -35,8 +41,9 @@ class SegmindConnection:
     :param urls: The address of each service, without a slash at the end.
     :param timeout: Seconds for one HTTP call.
     :param requests_per_minute: What the key allows; None if not told.
-    :param verify: False to accept any TLS certificate, or the path of a CA bundle.
-    :param proxies: Proxy URLs by scheme, as ``requests`` takes them.
+    :param verify: False to accept any TLS certificate, or the path of a CA bundle or folder.
+    :param proxies: Proxy URLs by scheme, as ``requests`` takes them; without one for a call, those of the
+        environment are used.
     """
 
     api_key: str = field(repr=False)
@@ -44,7 +51,7 @@ class SegmindConnection:
     timeout: float = DEFAULT_TIMEOUT
     requests_per_minute: float | None = None
     verify: bool | str = True
-    proxies: Mapping[str, str] = field(default_factory=dict)
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def url(self, call: Call[Any]) -> str:
         """Return the address to send a call to."""
@@ -63,6 +70,14 @@ class SegmindConnection:
     def patience(self, call: Call[Any]) -> float:
         """Return the seconds that a call may take."""
         return self.timeout if call.patience is None else call.patience
+
+    def proxies_for(self, url: str) -> dict[str, str]:
+        """Return the proxies to use for an address, by scheme."""
+        return {**requests.utils.get_environ_proxies(url, no_proxy=None), **self.proxies}
+
+    def proxy_for(self, url: str) -> str | None:
+        """Return the one proxy to use for an address, if any."""
+        return requests.utils.select_proxy(url, self.proxies_for(url))
 
     def redacted(self, body: bytes) -> bytes:
         """Return a body without the API key, should Segmind ever repeat it."""
@@ -110,6 +125,11 @@ def read_connection(
     )
 
 
+def without_login(text: str) -> str:
+    """Return a text without the logins of the addresses in it."""
+    return _LOGIN.sub("//***@", text)
+
+
 def _invalid(name: str, field_name: str, problem: str) -> InvalidConnectionError:
     return InvalidConnectionError(f"{field_name} of the connection {name!r} {problem}")
 
@@ -118,7 +138,7 @@ def _with_port(host: str | None, port: int | None, schema: str | None) -> str | 
     """Put together what a connection URI takes apart."""
     if host and "://" not in host:
         host = f"{schema or 'https'}://{host}"
-    if host and port and urlsplit(host).port is None:
+    if host and port and not _PORT.search(host.rstrip("/")):
         host = f"{host.rstrip('/')}:{port}"
     return host
 
@@ -135,7 +155,7 @@ def _url(name: str, field_name: str, given: object, default: str) -> str:
             parts.scheme in ("http", "https")
             and _HOST.fullmatch(parts.hostname or "") is not None
             and parts.port != 0
-            and not (parts.query or parts.fragment or parts.username)
+            and not (parts.query or parts.fragment or parts.username or parts.password)
         )
     except ValueError:
         usable = False
@@ -149,7 +169,7 @@ def _positive(name: str, field_name: str, given: object, unit: str) -> float | N
         return None
     try:
         number = float(given)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = 0.0
     if isinstance(given, bool) or not 0 < number < float("inf"):
         raise _invalid(name, field_name, f"must be a positive number ({unit}), not {given!r}")
@@ -157,13 +177,14 @@ def _positive(name: str, field_name: str, given: object, unit: str) -> float | N
 
 
 def _verify(name: str, given: object) -> bool | str:
-    if given in (None, ""):
-        return True
-    if isinstance(given, bool):
-        return given
-    words = {"true": True, "false": False}
+    """Return what to check certificates against, by the rules of ``requests`` for its environment variables."""
+    words = {"true": True, "false": False, "": True}
     if isinstance(given, str):
-        return words.get(given.strip().lower(), given)
+        given = words.get(given.strip().lower(), given)
+    if given is None or given is True:
+        given = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+    if isinstance(given, bool) or (isinstance(given, str) and Path(given).exists()):
+        return given
     raise _invalid(name, "verify", f"must be true, false or the path of a CA bundle, not {given!r}")
 
 
@@ -171,5 +192,5 @@ def _proxies(name: str, given: object) -> Mapping[str, str]:
     if given in (None, "", {}):
         return {}
     if isinstance(given, Mapping) and all(isinstance(part, str) for pair in given.items() for part in pair):
-        return dict(given)
+        return {scheme: url if "://" in url else f"http://{url}" for scheme, url in given.items()}
     raise _invalid(name, "proxies", 'must be an object like {"https": "http://proxy.example:3128"}')

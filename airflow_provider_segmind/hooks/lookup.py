@@ -46,7 +46,12 @@ async def look_up_async(conn_id: str) -> SegmindConnection:
         defined = await get_async_connection(conn_id)
         extra = await get_async_extra_dejson(defined)
     except AirflowNotFoundException:
-        key = _key_from_environment(conn_id)
+        # Airflow 3 says so too if its API server could not answer. A worker has just had the connection, so
+        # that its loss is more likely to pass than not.
+        try:
+            key = _key_from_environment(conn_id)
+        except InvalidConnectionError as missing:
+            raise UnreachableError(missing.detail) from missing
         await asyncio.to_thread(mask_secret, key)
         return connection_from_key(key)
     except Exception as error:
@@ -55,7 +60,7 @@ async def look_up_async(conn_id: str) -> SegmindConnection:
 
 
 def _key_from_environment(conn_id: str) -> str:
-    key = os.environ.get(API_KEY_VARIABLE, "")
+    key = os.environ.get(API_KEY_VARIABLE, "").strip()
     if conn_id == DEFAULT_CONNECTION_ID and key:
         return key
     fallback = f", or set {API_KEY_VARIABLE}" if conn_id == DEFAULT_CONNECTION_ID else ""

@@ -12,13 +12,15 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import aiohttp
 
 from airflow_provider_segmind.api.call import Call, Response
-from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, SegmindConnection
+from airflow_provider_segmind.exceptions import AuthenticationError, SegmindError
+from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, SegmindConnection, without_login
 from airflow_provider_segmind.hooks.lookup import look_up_async
 
 T = TypeVar("T")
@@ -41,19 +43,34 @@ class NonblockingTransport:
         self._stale_at = 0.0
         self._tls: ssl.SSLContext | bool = True
         connector = aiohttp.TCPConnector(limit=_SOCKETS, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=300)
-        self._session = aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=True
-        )
+        self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     async def send(self, call: Call[T]) -> T:
         """
         Send a call and return what the answer means.
 
-        Redirects are not followed: they would carry the API key to another host.
+        Redirects are not followed: they would carry the API key to another host. If the key is rejected, the
+        connection is looked up again, for it may have been changed.
 
         :raises SegmindError: The one that fits, if the answer is not what was hoped for.
         """
+        if call.charged:
+            raise RuntimeError("only a worker may send what is charged: a trigger may be run twice")
         connection = await self._current_connection()
+        try:
+            return await self._sent(call, connection)
+        except AuthenticationError:
+            self._stale_at = 0.0
+            renewed = await self._current_connection()
+            if renewed == connection:
+                raise
+        return await self._sent(call, renewed)
+
+    async def close(self) -> None:
+        """Close the session and its sockets."""
+        await self._session.close()
+
+    async def _sent(self, call: Call[T], connection: SegmindConnection) -> T:
         url = connection.url(call)
         try:
             async with self._session.request(
@@ -65,7 +82,7 @@ class NonblockingTransport:
                     total=connection.patience(call), sock_connect=min(CONNECT_TIMEOUT, connection.timeout)
                 ),
                 ssl=self._tls,
-                proxy=connection.proxies.get(url.partition(":")[0]),
+                proxy=connection.proxy_for(url),
                 allow_redirects=False,
             ) as answer:
                 response = await _received(answer, call.limit, connection)
@@ -75,16 +92,19 @@ class NonblockingTransport:
             raise call.unanswered(_in_short(error)) from error
         return call.read(response)
 
-    async def close(self) -> None:
-        """Close the session and its sockets."""
-        await self._session.close()
-
     async def _current_connection(self) -> SegmindConnection:
         async with self._lookup:
             if self._connection is None or time.monotonic() >= self._stale_at:
-                self._connection = await look_up_async(self._conn_id)
                 self._stale_at = time.monotonic() + LOOKUP_LIFETIME
-                self._tls = _tls(self._connection.verify)
+                try:
+                    found = await look_up_async(self._conn_id)
+                except SegmindError:
+                    if self._connection is None:
+                        self._stale_at = 0.0
+                        raise
+                    return self._connection
+                self._tls = _tls(found.verify)
+                self._connection = found
             return self._connection
 
 
@@ -109,7 +129,10 @@ async def shared_transport(conn_id: str) -> AsyncIterator[NonblockingTransport]:
 
 
 def _tls(verify: bool | str) -> ssl.SSLContext | bool:
-    return ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify
+    if isinstance(verify, bool):
+        return verify
+    folder = Path(verify).is_dir()
+    return ssl.create_default_context(cafile=None if folder else verify, capath=verify if folder else None)
 
 
 async def _received(answer: aiohttp.ClientResponse, limit: int, connection: SegmindConnection) -> Response:
@@ -133,4 +156,5 @@ async def _received(answer: aiohttp.ClientResponse, limit: int, connection: Segm
 
 
 def _in_short(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    words = without_login(str(error))
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__

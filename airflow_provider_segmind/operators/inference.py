@@ -9,14 +9,19 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowTaskTimeout,
+    BaseOperator,
+)
 
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.follow import FollowedRequest
 from airflow_provider_segmind.api.output import model_output
 from airflow_provider_segmind.api.resolve import LostSubmit, find_lost
 from airflow_provider_segmind.arguments import flag, is_literal, optional_seconds, seconds
-from airflow_provider_segmind.delivery import push_request_id, push_result, task_failure
+from airflow_provider_segmind.delivery import REQUEST_ID_KEY, push_request_id, push_result, task_failure
 from airflow_provider_segmind.durability.claims import Claims
 from airflow_provider_segmind.durability.store import RecordStore
 from airflow_provider_segmind.durability.submission import PaidRequest, Submission
@@ -44,6 +49,10 @@ ON_UNRESOLVED_SUBMIT = ("fail", "resubmit")
 _NOTHING_MORE_TO_GET = (RequestExpiredError, UnusableOutputError)
 """Errors after which going on with the same request cannot help: a cleared task submits another."""
 
+_LIVES_ON = (
+    "It lives on at Segmind, and another try would pay for another one: wait for it with SegmindRequestSensor."
+)
+
 
 def _unresolved(name: str, value: Any) -> str:
     if value in ON_UNRESOLVED_SUBMIT:
@@ -69,7 +78,7 @@ class SegmindInferenceOperator(BaseOperator):
     cancel one. So the task pays once, whatever dies: it writes down the intent before the submit and the id after
     it, and the next try goes on with the same request. That takes Airflow 3.3 or later; below it, each try submits
     once, and what a retry would pay for again (a passed ``timeout``) fails without one. On every version, a submit
-    without a clear answer is looked for in Segmind's request history, for up to a minute, before anything else is
+    without a clear answer is looked for in Segmind's request history, for up to two minutes, before anything else is
     sent. A FAILED request is not charged, and follows the task's ``retries``, as do rate limits and server errors
     before anything was accepted. What no retry can mend (a rejected key, wrong parameters, no credits) fails the
     task at once. All arguments are templated.
@@ -169,6 +178,18 @@ class SegmindInferenceOperator(BaseOperator):
         with self._failing(context):
             return self._delivered(context, read_event(event))
 
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Take up the task again; a trigger that broke off must not lead to another charge."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowException as error:
+            if next_method != "__fail__" or self._store(context).remembers:
+                raise
+            request_id = context["ti"].xcom_pull(task_ids=self.task_id, key=REQUEST_ID_KEY)
+            raise AirflowFailException(
+                f"The wait for request {request_id} broke off: {error}. {_LIVES_ON}"
+            ) from error
+
     def on_kill(self) -> None:
         """Say what becomes of the request when the task is killed in the worker."""
         if self._request_id is not None:
@@ -251,6 +272,7 @@ class SegmindInferenceOperator(BaseOperator):
         )
 
     def _delivered(self, context: Context, result: RequestReport) -> Any:
+        self._request_id = result.request_id
         push_result(context, result)
         output = self.output_of(result)
         self._store(context).end(result.request_id, context["ti"].max_tries)
@@ -267,3 +289,10 @@ class SegmindInferenceOperator(BaseOperator):
             if error.request_id is not None and isinstance(error, _NOTHING_MORE_TO_GET):
                 store.end(error.request_id, context["ti"].max_tries)
             raise task_failure(error, remembered=store.remembers) from error
+        except (AirflowTaskTimeout, Exception) as error:
+            if self._request_id is None or isinstance(error, AirflowException) or self._store(context).remembers:
+                raise
+            raise AirflowFailException(
+                f"Request {self._request_id} was submitted, then the task broke off: "
+                f"{type(error).__name__}: {error}. {_LIVES_ON}"
+            ) from error

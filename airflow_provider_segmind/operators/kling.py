@@ -52,7 +52,7 @@ class KlingImageToVideoOperator(SegmindInferenceOperator):
         self.start_image_url = start_image_url
         self.end_image_url = end_image_url
         self.duration = duration
-        super().__init__(model=kling.MODEL, **kwargs)
+        super().__init__(model=kling.MODEL, parameters={}, **kwargs)
 
     def checked_parameters(self) -> Mapping[str, Any]:
         """Return the four parameters as Segmind wants them."""

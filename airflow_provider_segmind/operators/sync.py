@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.arguments import is_literal, seconds
 from airflow_provider_segmind.delivery import METRICS_KEY, RESULT_KEY, push_request_id, task_failure
-from airflow_provider_segmind.exceptions import SegmindError, UnusableOutputError
+from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.hooks.segmind import SegmindHook
 
@@ -78,14 +78,23 @@ class SegmindSyncInferenceOperator(BaseOperator):
             answer = self.hook.run_sync(
                 self.model, calls.checked_parameters(self.parameters), seconds("timeout", self.timeout)
             )
-            if answer.request_id:
-                push_request_id(context, answer.request_id)
-            facts = {"content_type": answer.content_type, "bytes": len(answer.content)}
-            context["ti"].xcom_push(key=RESULT_KEY, value=facts)
-            context["ti"].xcom_push(key=METRICS_KEY, value=answer.metrics)
-            return self._output(answer)
         except SegmindError as error:
             raise task_failure(error) from error
+        try:
+            return self._delivered(context, answer)
+        except Exception as error:
+            raise AirflowFailException(
+                f"Request {answer.request_id} has run and was charged, but could not be delivered: {error}. "
+                "Its output is in Segmind's request history; another try would pay for another one."
+            ) from error
+
+    def _delivered(self, context: Context, answer: SyncAnswer) -> Any:
+        if answer.request_id:
+            push_request_id(context, answer.request_id)
+        facts = {"content_type": answer.content_type, "bytes": len(answer.content)}
+        context["ti"].xcom_push(key=RESULT_KEY, value=facts)
+        context["ti"].xcom_push(key=METRICS_KEY, value=answer.metrics)
+        return self._output(answer)
 
     def _output(self, answer: SyncAnswer) -> Any:
         if answer.document is not None:
@@ -94,10 +103,4 @@ class SegmindSyncInferenceOperator(BaseOperator):
             return answer.content.decode("utf-8", "replace")
         encoded = base64.b64encode(answer.content).decode()
         content_type = answer.content_type or "application/octet-stream"
-        try:
-            return self.hook.upload([f"data:{content_type};base64,{encoded}"])[0]
-        except SegmindError as error:
-            raise UnusableOutputError(
-                f"the output ({content_type}, {len(answer.content)} bytes) could not be stored: {error}",
-                request_id=answer.request_id,
-            ) from error
+        return self.hook.upload([f"data:{content_type};base64,{encoded}"])[0]

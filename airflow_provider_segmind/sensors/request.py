@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.answers import RequestReport
 from airflow_provider_segmind.api.output import model_output
-from airflow_provider_segmind.arguments import is_literal, optional_seconds
+from airflow_provider_segmind.arguments import flag, is_literal, optional_seconds
 from airflow_provider_segmind.delivery import push_request_id, push_result
 from airflow_provider_segmind.exceptions import RequestTimeoutError, SegmindError
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
@@ -55,7 +55,7 @@ class SegmindRequestSensor(BaseSensorOperator):
         keeps the record.
     """
 
-    template_fields: Sequence[str] = ("request_id", "segmind_conn_id", "poll_interval")
+    template_fields: Sequence[str] = ("request_id", "segmind_conn_id", "deferrable", "poll_interval")
     ui_color = "#e8e4fb"
 
     def __init__(
@@ -63,7 +63,7 @@ class SegmindRequestSensor(BaseSensorOperator):
         *,
         request_id: str,
         segmind_conn_id: str = DEFAULT_CONNECTION_ID,
-        deferrable: bool = True,
+        deferrable: bool | str = True,
         poll_interval: float | str | None = None,
         poke_interval: float = 30.0,
         timeout: float = DEFAULT_TIMEOUT,
@@ -76,6 +76,8 @@ class SegmindRequestSensor(BaseSensorOperator):
         self.poll_interval = poll_interval
         if is_literal(request_id):
             calls.checked_request_id(request_id)
+        if is_literal(deferrable):
+            flag("deferrable", deferrable)
         if is_literal(poll_interval):
             optional_seconds("poll_interval", poll_interval)
 
@@ -89,9 +91,10 @@ class SegmindRequestSensor(BaseSensorOperator):
         try:
             calls.checked_request_id(self.request_id)
             poll_interval = optional_seconds("poll_interval", self.poll_interval)
+            deferrable = flag("deferrable", self.deferrable)
         except SegmindError as error:
             raise AirflowFailException(str(error)) from error
-        if self.deferrable:
+        if deferrable:
             now = time.time()
             self.defer(
                 trigger=SegmindRequestTrigger(

@@ -43,6 +43,18 @@ def emulator(_segmind: RunningEmulator, monkeypatch: pytest.MonkeyPatch) -> Runn
     return _segmind
 
 
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """Return all that was logged or printed since the last call: versions of Airflow differ in where that goes."""
+
+    def all_of_it() -> str:
+        text = caplog.text + "".join(capfd.readouterr())
+        caplog.clear()
+        return text
+
+    return all_of_it
+
+
 @pytest.fixture(scope="session")
 def airflow_db() -> None:
     """The database of this run's Airflow."""

@@ -85,12 +85,15 @@ def test_a_submit_without_a_clear_answer_is_never_sent_again(
     assert submits(emulator)[0] == 1
 
 
-def test_a_submit_that_never_connected_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_submit_that_never_connected_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     connect(monkeypatch, f"http://127.0.0.1:{port}")
     with pytest.raises(UnreachableError, match="Connection refused"):
         SegmindHook().submit(MODEL, PARAMETERS)
+    assert "Attempt 2 of 3 failed" in caplog.text
     connect(monkeypatch, "https://no-such-host.invalid")
     with pytest.raises(UnreachableError):
         SegmindHook().submit(MODEL, PARAMETERS)
@@ -217,6 +220,61 @@ def test_the_key_does_not_follow_a_redirect(monkeypatch: pytest.MonkeyPatch) -> 
         assert stolen == []
 
 
+@pytest.mark.parametrize("location", ["http://[bad", "\xff", "/elsewhere"])
+def test_a_redirect_of_a_submit_is_an_answer(monkeypatch: pytest.MonkeyPatch, location: str) -> None:
+    with server(lambda request: (302, {"Location": location}, b"moved")) as (url, seen):
+        connect(monkeypatch, url)
+        with pytest.raises(BadRequestError, match="redirected to"):
+            SegmindHook().submit(MODEL, PARAMETERS)
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("page", ["<![foo[", "<html><![endif", "<script>"])
+def test_no_error_page_can_break_its_reader(monkeypatch: pytest.MonkeyPatch, page: str) -> None:
+    with server(lambda request: (504, {"x-request-id": "r9"}, page.encode())) as (url, _):
+        connect(monkeypatch, url)
+        with pytest.raises(SubmitUnresolvedError, match="r9"):
+            SegmindHook().submit(MODEL, PARAMETERS)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_submit_lost_behind_a_proxy_is_never_sent_again(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    """A proxy that takes the whole request and then hangs up: for https inside a tunnel that it opened."""
+    taken = []
+
+    def take_and_drop() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                request = connection.recv(65536)
+                if request.startswith(b"CONNECT"):
+                    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                    request = connection.recv(65536)
+                taken.append(request)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=take_and_drop, daemon=True).start()
+        proxies = {scheme: f"http://user:s3cret@127.0.0.1:{listener.getsockname()[1]}"}
+        connect(monkeypatch, f"{scheme}://gateway.example", proxies=proxies)
+        with pytest.raises(SubmitUnresolvedError) as caught:
+            SegmindHook().submit(MODEL, PARAMETERS)
+    assert len(taken) == 1
+    assert "s3cret" not in str(caught.value)
+
+
+def test_only_a_worker_submits(emulator: RunningEmulator) -> None:
+    async def submit() -> None:
+        async with SegmindAsyncHook() as hook:
+            await hook.send(calls.submit(MODEL, PARAMETERS))
+
+    with pytest.raises(RuntimeError, match="only a worker"):
+        asyncio.run(submit())
+    assert submits(emulator) == (0, 0)
+
+
 def test_a_login_of_netrc_is_not_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password secret\n")
@@ -224,8 +282,15 @@ def test_a_login_of_netrc_is_not_sent(monkeypatch: pytest.MonkeyPatch, tmp_path:
     with server(lambda request: (200, {}, b'{"credits": 1}')) as (url, seen):
         connect(monkeypatch, url)
         SegmindHook().get_credits()
-    assert "Authorization" not in seen[0]
-    assert seen[0]["x-api-key"] == "SG_0123456789abcdef"
+
+        async def ask() -> None:
+            async with SegmindAsyncHook() as hook:
+                await hook.send(calls.credits())
+
+        asyncio.run(ask())
+    for headers in seen:
+        assert "Authorization" not in headers
+        assert headers["x-api-key"] == "SG_0123456789abcdef"
 
 
 def test_a_key_that_segmind_repeats_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ def test_a_failed_request_follows_the_retries_and_is_not_charged(
 def test_what_no_retry_can_mend_fails_at_once(
     emulator: RunningEmulator,
     run_dag: Run,
-    capfd: pytest.CaptureFixture[str],
+    said: Callable[[], str],
     fault: dict[str, Any],
     words: str,
 ) -> None:
@@ -75,7 +75,7 @@ def test_what_no_retry_can_mend_fails_at_once(
     clip = run_dag("kling")["clip"]
     assert (clip.state, clip.try_number) == ("failed", 1)
     assert emulator.requests()["endpoints"]["submit"] == 1
-    assert words in "".join(capfd.readouterr())
+    assert words in said()
 
 
 @pytest.mark.parametrize("fault", [{"status": 429, "reset_in": 0}, {"status": 503}, {"status": 500}], ids=str)
@@ -88,31 +88,31 @@ def test_what_a_retry_can_mend_follows_the_retries(
 
 
 def test_an_output_without_a_video_is_not_paid_for_twice(
-    emulator: RunningEmulator, run_dag: Run, capfd: pytest.CaptureFixture[str]
+    emulator: RunningEmulator, run_dag: Run, said: Callable[[], str]
 ) -> None:
     emulator.faults({"on": "result", "json": {"status": "COMPLETED", "output": None}})
     clip = run_dag("kling")["clip"]
     assert (clip.state, clip.try_number, emulator.ledger()["submits"]) == ("failed", 1, 1)
     assert clip.xcoms["result"] == {"status": "COMPLETED", "output": None}
-    assert "no video URL" in "".join(capfd.readouterr())
+    assert "no video URL" in said()
 
 
 @pytest.mark.parametrize(
     ("argument", "value"), [("duration", 7), ("start_image_url", "None"), ("prompt", ""), ("timeout", -1)]
 )
 def test_a_wrong_rendered_value_is_named_before_any_http(
-    emulator: RunningEmulator, run_dag: Run, capfd: pytest.CaptureFixture[str], argument: str, value: Any
+    emulator: RunningEmulator, run_dag: Run, said: Callable[[], str], argument: str, value: Any
 ) -> None:
     clip = run_dag("kling", **{argument: value})["clip"]
     assert (clip.state, clip.try_number, emulator.requests()["total"]) == ("failed", 1, 0)
-    assert f"Invalid parameter: {argument}: must" in "".join(capfd.readouterr())
+    assert f"Invalid parameter: {argument}: must" in said()
 
 
 def test_the_key_of_the_environment_is_used_and_never_shown(
     emulator: RunningEmulator,
     run_dag: Run,
     monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    said: Callable[[], str],
 ) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_SEGMIND_DEFAULT")
     monkeypatch.setenv("SEGMIND_API_KEY", "SG_fedcba9876543210")
@@ -120,14 +120,14 @@ def test_the_key_of_the_environment_is_used_and_never_shown(
     clip = run_dag("kling")["clip"]
     assert clip.state == "success"
     assert emulator.ledger()["charges"][0]["api_key_suffix"] == "3210"
-    assert "SG_fedcba9876543210" not in "".join(capfd.readouterr())
+    assert "SG_fedcba9876543210" not in said()
     assert "SG_fedcba9876543210" not in str(clip)
 
 
 def test_without_a_connection_the_message_says_what_to_define(
-    run_dag: Run, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    run_dag: Run, monkeypatch: pytest.MonkeyPatch, said: Callable[[], str]
 ) -> None:
     assert "AIRFLOW_CONN_SEGMIND_DEFAULT" not in os.environ
     clip = run_dag("kling")["clip"]
     assert (clip.state, clip.try_number) == ("failed", 1)
-    assert "SEGMIND_API_KEY" in "".join(capfd.readouterr())
+    assert "SEGMIND_API_KEY" in said()

@@ -14,9 +14,9 @@ Run = Callable[..., dict[str, Any]]
 WAYS = ("deferred", "poke", "reschedule", "soft")
 
 
-def test_any_model(emulator: RunningEmulator, run_dag: Run, capfd: pytest.CaptureFixture[str]) -> None:
+def test_any_model(emulator: RunningEmulator, run_dag: Run, said: Callable[[], str]) -> None:
     tasks = run_dag("models")
-    said = "".join(capfd.readouterr())
+    log = said()
     states = {name: task.state for name, task in tasks.items()}
     assert states == {
         "image": "success",
@@ -30,8 +30,8 @@ def test_any_model(emulator: RunningEmulator, run_dag: Run, capfd: pytest.Captur
     assert tasks["image"].value == tasks["image"].xcoms["result"]["output"]
     assert isinstance(tasks["text"].value, str)
     assert tasks["mock"].xcoms["metrics"]["cost"] == 0.5
-    assert "The model is retired" in said
-    assert "No such model" in said
+    assert "The model is retired" in log
+    assert "No such model" in log
     assert tasks["sync_image"].value.startswith(emulator.url), "bytes are stored, and their URL returned"
     assert tasks["sync_image"].xcoms["result"]["content_type"].startswith("image/")
     assert tasks["sync_image"].xcoms["request_id"]
@@ -60,23 +60,23 @@ def test_the_sensor_waits_and_delivers_in_every_way(emulator: RunningEmulator, r
 def test_the_sensor_fails_without_a_retry(
     emulator: RunningEmulator,
     run_dag: Run,
-    capfd: pytest.CaptureFixture[str],
+    said: Callable[[], str],
     fault: dict[str, Any],
     words: str,
 ) -> None:
     emulator.faults({"on": "submit", **fault})
     request_id = SegmindHook().submit("fast-text-to-image", {"prompt": "a fox"}).request_id
     tasks = run_dag("sensors", request_id=request_id)
-    said = "".join(capfd.readouterr())
+    log = said()
     assert {way: (tasks[way].state, tasks[way].try_number) for way in WAYS[:3]} == dict.fromkeys(
         WAYS[:3], ("failed", 1)
     )
     assert tasks["soft"].state == "skipped"
-    assert words in said
-    assert request_id in said
+    assert words in log
+    assert request_id in log
 
 
-def test_a_sensor_without_an_id_says_so(run_dag: Run, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_sensor_without_an_id_says_so(run_dag: Run, said: Callable[[], str]) -> None:
     tasks = run_dag("sensors", request_id="None")
     assert {tasks[way].state for way in WAYS[:3]} == {"failed"}
-    assert "Invalid parameter: request_id" in "".join(capfd.readouterr())
+    assert "Invalid parameter: request_id" in said()

@@ -67,12 +67,12 @@ def test_a_late_row_is_waited_for(run_dag: Run, monkeypatch: pytest.MonkeyPatch,
 
 @MODES
 def test_a_history_that_is_down_fails_without_a_second_submit(
-    emulator: RunningEmulator, run_dag: Run, deferrable: bool, capfd: pytest.CaptureFixture[str]
+    emulator: RunningEmulator, run_dag: Run, deferrable: bool, said: Callable[[], str]
 ) -> None:
     emulator.faults({"on": "submit", "count": 1, "drop": "after"}, {"on": "history", "status": 503})
     clip = run_dag("kling", deferrable=deferrable)["clip"]
     assert (clip.state, emulator.requests()["endpoints"]["submit"]) == ("failed", 1)
-    assert "the request history could not help" in "".join(capfd.readouterr())
+    assert "the request history could not help" in said()
 
 
 def test_unless_the_user_would_rather_pay_twice_than_wait(emulator: RunningEmulator, run_dag: Run) -> None:
@@ -90,15 +90,15 @@ def test_a_network_that_loses_every_submit_is_not_fed_for_ever(emulator: Running
 
 @MODES
 def test_the_deadline_costs_no_second_charge(
-    emulator: RunningEmulator, run_dag: Run, deferrable: bool, capfd: pytest.CaptureFixture[str]
+    emulator: RunningEmulator, run_dag: Run, deferrable: bool, said: Callable[[], str]
 ) -> None:
     emulator.faults({"on": "submit", "outcome": "stuck"})
     clip = run_dag("kling", deferrable=deferrable, timeout=1)["clip"]
     tries = 3 if REMEMBERS else 1
     assert (clip.state, clip.try_number, emulator.ledger()["submits"]) == ("failed", tries, 1)
-    said = "".join(capfd.readouterr())
-    assert emulator.ledger()["charges"][0]["request_id"] in said
-    assert "cannot cancel" in said
+    log = said()
+    assert emulator.ledger()["charges"][0]["request_id"] in log
+    assert "cannot cancel" in log
 
 
 @pytest.mark.skipif(not REMEMBERS, reason="only Airflow 3.3 and later remember; the tests run there too")
@@ -111,10 +111,10 @@ def test_a_retry_goes_on_with_the_request_that_was_too_slow(emulator: RunningEmu
 
 @pytest.mark.skipif(REMEMBERS, reason="Airflow 3.3 and later remember")
 def test_an_airflow_that_cannot_remember_says_so(
-    emulator: RunningEmulator, run_dag: Run, capfd: pytest.CaptureFixture[str]
+    emulator: RunningEmulator, run_dag: Run, said: Callable[[], str]
 ) -> None:
     run_dag("kling")
-    assert "no task state store" in "".join(capfd.readouterr())
+    assert "no task state store" in said()
 
 
 def test_identical_mapped_tasks_each_get_their_own(emulator: RunningEmulator, run_dag: Run) -> None:

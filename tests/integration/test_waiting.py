@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from airflow_provider_segmind.api.answers import RequestReport
@@ -18,7 +20,9 @@ from airflow_provider_segmind.exceptions import (
     RequestFailedError,
     RequestTimeoutError,
     SegmindError,
+    UnreachableError,
 )
+from airflow_provider_segmind.hooks import nonblocking
 from airflow_provider_segmind.hooks.segmind import SegmindHook
 from airflow_provider_segmind.hooks.waiting import wait_for
 from airflow_provider_segmind.triggers.events import read_event
@@ -86,7 +90,7 @@ def test_passing_trouble_is_waited_out(emulator: RunningEmulator, wait: Wait, fa
     [
         ({"on": "submit", "outcome": "failed", "error": "GPU on fire"}, 0, RequestFailedError),
         ({"on": "submit", "outcome": "blocked"}, 0, RequestFailedError),
-        ({"on": "submit", "outcome": "expired"}, 31, RequestExpiredError),
+        ({"on": "submit", "outcome": "expired"}, 3600, RequestExpiredError),
         ({"on": "submit", "outcome": "stuck"}, 0, RequestTimeoutError),
         ({"on": "submit", "outcome": "unknown_state"}, 0, RequestTimeoutError),
         ({"on": "status", "status": 401}, 0, AuthenticationError),
@@ -123,18 +127,63 @@ def test_a_trigger_run_twice_delivers_twice_and_costs_once(emulator: RunningEmul
 def test_a_trigger_without_its_connection_says_so(
     emulator: RunningEmulator, airflow_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = submitted()
+    request = submitted(timeout=1)
     monkeypatch.delenv("AIRFLOW_CONN_SEGMIND_DEFAULT")
     with pytest.raises(SegmindError, match="there is no connection 'segmind_default'") as caught:
         in_the_triggerer(request)
     assert caught.value.request_id == request.request_id
 
 
+def test_a_key_changed_while_waiting_is_picked_up(
+    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is revoked after the first look; the connection has a new one by then."""
+    request = submitted()
+    emulator.faults(
+        {"on": "status", "skip": 1, "count": 1, "status": 401},
+        {"on": "status", "json": {"status": "QUEUED"}, "count": 1},
+    )
+    look_up = nonblocking.look_up_async
+    keys = iter(["SG_0123456789abcdef", "SG_fedcba9876543210"])
+
+    async def renewed(conn_id: str) -> Any:
+        monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(emulator.connection(next(keys))))
+        return await look_up(conn_id)
+
+    monkeypatch.setattr(nonblocking, "look_up_async", renewed)
+    assert in_the_triggerer(request).completed
+
+
+def test_a_look_up_that_fails_later_does_no_harm(
+    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nonblocking, "LOOKUP_LIFETIME", 0.0)
+    request = submitted()
+    look_up, calls_made = nonblocking.look_up_async, []
+
+    async def once(conn_id: str) -> Any:
+        calls_made.append(conn_id)
+        if len(calls_made) > 1:
+            raise UnreachableError("Airflow is busy")
+        return await look_up(conn_id)
+
+    monkeypatch.setattr(nonblocking, "look_up_async", once)
+    assert in_the_triggerer(request).completed
+    assert len(calls_made) > 1
+
+
+def test_a_result_that_msgpack_cannot_hold_reaches_the_task(emulator: RunningEmulator) -> None:
+    """Airflow packs events as msgpack; what that cannot hold would end the whole triggerer."""
+    body = f'{{"status": "COMPLETED", "output": "a\\ud800\\u0000b", "seed": {2**70}, "n": NaN}}'
+    emulator.faults({"on": "result", "json_text": body})
+    result = in_the_triggerer(submitted())
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(result.body)) == result.body
+    assert result.body == {"status": "COMPLETED", "output": "a\ufffd\ufffdb", "seed": str(2**70), "n": None}
+
+
 async def test_many_triggers_share_a_session_and_one_look_at_the_connection(
     emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_provider_segmind.hooks import nonblocking
-
     looked_up = []
     look_up = nonblocking.look_up_async
 
@@ -158,8 +207,6 @@ async def test_many_triggers_share_a_session_and_one_look_at_the_connection(
 
 
 async def test_a_cancelled_trigger_leaves_nothing_open(emulator: RunningEmulator) -> None:
-    from airflow_provider_segmind.hooks import nonblocking
-
     emulator.faults({"on": "submit", "outcome": "stuck"})
     request = await asyncio.to_thread(submitted)
     trigger = SegmindRequestTrigger(

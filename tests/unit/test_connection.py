@@ -51,14 +51,14 @@ def test_extra() -> None:
             "storage_url": "http://127.0.0.1:1/",
             "requests_per_minute": "60",
             "timeout": 5,
-            "verify": "/etc/ca.pem",
+            "verify": __file__,
             "proxies": {"https": "http://proxy:3128"},
         }
     )
     assert connection.urls[Service.PLATFORM] == "https://platform.example"
     assert connection.urls[Service.STORAGE] == "http://127.0.0.1:1"
     assert (connection.requests_per_minute, connection.timeout) == (60.0, 5.0)
-    assert (connection.verify, connection.proxies) == ("/etc/ca.pem", {"https": "http://proxy:3128"})
+    assert (connection.verify, connection.proxies) == (__file__, {"https": "http://proxy:3128"})
 
 
 @pytest.mark.parametrize(("given", "verify"), [(False, False), ("false", False), ("True", True), (None, True)])
@@ -85,6 +85,10 @@ def test_verify(given: Any, verify: bool) -> None:
         ({"extra": {"requests_per_minute": -1}}, "requests_per_minute"),
         ({"extra": {"requests_per_minute": "inf"}}, "requests_per_minute"),
         ({"extra": {"verify": 3}}, "verify"),
+        ({"extra": {"verify": "/no/such/ca.pem"}}, "verify"),
+        ({"host": "https://:secret@x"}, "host"),
+        ({"host": "https://x:99999"}, "host"),
+        ({"host": "http://[bad", "port": 8088}, "host"),
         ({"extra": {"proxies": "http://proxy"}}, "proxies"),
     ],
 )

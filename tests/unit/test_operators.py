@@ -60,6 +60,11 @@ def test_the_arguments_that_users_depend_on() -> None:
     assert operator.end_image_url is None
 
 
+def test_kling_takes_no_parameters_beside_its_own() -> None:
+    with pytest.raises(TypeError, match="parameters"):
+        KlingImageToVideoOperator(**KLING, parameters={"seed": 1})
+
+
 def test_a_model_that_is_no_slug_fails_when_the_dag_is_parsed() -> None:
     with pytest.raises(InvalidParameterError, match="model"):
         SegmindInferenceOperator(task_id="x", model="no slug")
