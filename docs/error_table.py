@@ -52,7 +52,7 @@ ON_SUBMIT: list[tuple[str, dict[str, Any]]] = [
 WHILE_WAITING: list[tuple[str, dict[str, Any]]] = [
     ("422, FAILED", {"on": "submit", "outcome": "failed", "error": "CUDA out of memory"}),
     ("422, content block", {"on": "submit", "outcome": "blocked"}),
-    ("404 after 30 s", {"on": "submit", "outcome": "expired"}),
+    ("404, and not in the history", {"on": "any", "skip": 1, "status": 404}),
     ("401", {"on": "status", "status": 401}),
     ("not done at `timeout`", {"on": "submit", "outcome": "stuck"}),
     ("429 until `timeout`", {"on": "status", "status": 429, "reset_in": 30}),
@@ -92,7 +92,7 @@ def _waiting(emulator: RunningEmulator, fault: dict[str, Any]) -> SegmindError:
     hook = SegmindHook()
     request_id = hook.submit(MODEL, PARAMETERS).request_id
     now = time.time()
-    age = 3600 if fault.get("outcome") == "expired" else 0
+    age = 3600 if fault.get("status") == 404 else 0
     request = FollowedRequest(request_id, now - age, now + 1, poll_interval=0.2)
     return _error(lambda: video_url(wait_for(request, hook)))
 

@@ -48,11 +48,13 @@ class RequestReport:
     :param state: One of RequestState, or a word that this version does not know.
     :param body: The whole answer. Only the result of a COMPLETED request has the output in it; which keys
         stand beside ``status``, ``output`` and ``metrics`` depends on the model.
+    :param from_history: Whether it had to be put together from the request history.
     """
 
     request_id: str
     state: str
     body: Json = field(default_factory=dict)
+    from_history: bool = False
 
     @property
     def completed(self) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.answers import RequestReport
 from airflow_provider_segmind.api.call import Call
+from airflow_provider_segmind.api.recover import recover
 from airflow_provider_segmind.api.schedule import after_reset, first_look, next_look
 from airflow_provider_segmind.exceptions import (
     RateLimitedError,
@@ -78,7 +79,8 @@ Steps = Generator[Call[Any], Any, RequestReport | Unfinished]
 
 def look(request_id: str, age: float) -> Steps:
     """
-    Look once: ask for the status and, if that is COMPLETED, for the result.
+    Look once: ask for the status and, if that is COMPLETED, for the result. If Segmind no longer has the
+    request's record, its history may.
 
     :param age: Seconds since the submission.
     :raises SegmindError: If the request has ended in another way than COMPLETED, or cannot be asked about.
@@ -90,11 +92,16 @@ def look(request_id: str, age: float) -> Steps:
     except _PASSING_TROUBLE as trouble:
         return Unfinished(trouble)
     except RequestExpiredError as missing:
-        if age >= REGISTRATION_GRACE:
-            raise
-        return Unfinished(missing)
+        return Unfinished(missing) if age < REGISTRATION_GRACE else (yield from _recovered(request_id))
     report.raise_if_failed()
     return report if report.completed else Unfinished(state=report.state)
+
+
+def _recovered(request_id: str) -> Steps:
+    try:
+        return (yield from recover(request_id))
+    except _PASSING_TROUBLE as trouble:
+        return Unfinished(trouble)
 
 
 def resume(steps: Generator[Any, Any, Any], outcome: Any) -> Any:

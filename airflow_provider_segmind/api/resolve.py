@@ -12,14 +12,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_provider_segmind.api import calls
-from airflow_provider_segmind.api.answers import HistoryEntry, HistoryPage, RequestReport, RequestState
+from airflow_provider_segmind.api.answers import HistoryPage, RequestState
 from airflow_provider_segmind.api.call import Call
 from airflow_provider_segmind.api.fingerprint import fingerprint
 from airflow_provider_segmind.api.follow import Wait
 from airflow_provider_segmind.exceptions import (
     RefusedError,
-    RequestExpiredError,
-    RequestFailedError,
     SegmindError,
     UnreadableResponseError,
 )
@@ -41,6 +39,8 @@ class LostSubmit:
 
     :param fingerprint: Of its model and parameters.
     :param since: When it was about to be sent, in seconds since the epoch.
+    :param latest: When Segmind could have accepted it at the latest, in seconds since the epoch.
+    :param not_before: When to look first, in seconds since the epoch.
     :param deadline: When to stop looking, in seconds since the epoch.
     :param ignore: Ids of requests that are known to be others.
     :param attempt: 1, or more if the submit was itself made in place of a lost one.
@@ -49,6 +49,8 @@ class LostSubmit:
     model: str
     fingerprint: str
     since: float
+    latest: float
+    not_before: float
     deadline: float
     ignore: tuple[str, ...] = ()
     attempt: int = 1
@@ -75,6 +77,8 @@ def find_lost(submit: LostSubmit, now: Callable[[], float]) -> Generator[Call[An
 
     :param now: The clock: seconds since the epoch.
     """
+    if submit.not_before > now():
+        yield Wait(submit.not_before - now())
     while True:
         try:
             traces = yield from _look(submit)
@@ -87,38 +91,9 @@ def find_lost(submit: LostSubmit, now: Callable[[], float]) -> Generator[Call[An
         yield Wait(min(LOOK_EVERY, remaining), remark)
 
 
-def recover(request_id: str) -> Generator[Call[Any], Any, RequestReport]:
-    """
-    Ask the history for a request whose record has expired, and return its result as far as history has it.
-
-    :raises RequestFailedError: If it failed, and so was not charged.
-    :raises RequestExpiredError: If the history cannot tell, or has no output.
-    """
-    try:
-        entry: HistoryEntry = yield calls.history_entry(request_id)
-    except SegmindError as error:
-        raise RequestExpiredError(
-            f"its record is gone, and the request history could not help: {error.detail}", request_id=request_id
-        ) from error
-    if entry.state == RequestState.FAILED:
-        raise RequestFailedError(entry.error or "no explanation given", request_id=request_id)
-    if entry.state != RequestState.COMPLETED or not entry.output_urls:
-        raise RequestExpiredError(
-            f"its record is gone, and the request history shows it as {entry.state or 'nothing'} with "
-            f"{len(entry.output_urls)} outputs",
-            request_id=request_id,
-        )
-    urls = list(entry.output_urls)
-    body = {
-        "status": str(RequestState.COMPLETED),
-        "output": urls[0] if len(urls) == 1 else urls,
-        "metrics": {} if entry.cost is None else {"cost": entry.cost},
-    }
-    return RequestReport(request_id, RequestState.COMPLETED, body)
-
-
 def _look(submit: LostSubmit) -> Generator[Call[Any], Any, Traces]:
     earliest = datetime.fromtimestamp(submit.since, UTC) - CLOCK_DIFFERENCE
+    latest = datetime.fromtimestamp(submit.latest, UTC) + CLOCK_DIFFERENCE
     alike: dict[str, datetime] = {}
     unreadable = 0
     for number in range(1, MOST_PAGES + 1):
@@ -133,7 +108,7 @@ def _look(submit: LostSubmit) -> Generator[Call[Any], Any, Traces]:
                 continue
             if entry.request_id in submit.ignore:
                 continue
-            if entry.created_at is not None and entry.created_at < earliest:
+            if entry.created_at is not None and not earliest <= entry.created_at <= latest:
                 continue
             if entry.parameters is None or entry.created_at is None:
                 unreadable += 1

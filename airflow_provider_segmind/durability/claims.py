@@ -31,7 +31,12 @@ class Claims:
 
     def taken(self) -> set[str]:
         """Return the ids that the instances of the task have."""
-        return {str(request_id) for request_id in self._pulled(REQUEST_ID_KEY)} if self._mapped else set()
+        return {str(request_id) for request_id in self._pulled(REQUEST_ID_KEY)} if self.mapped else set()
+
+    def claimed_by_another(self, request_id: str) -> bool:
+        """Whether another instance took this request for the one whose answer it had lost."""
+        claims = self._pulled(CLAIM_KEY) if self.mapped else []
+        return any(claim.get("request_id") == request_id for claim in claims)
 
     def claimed(self, request_ids: Iterable[str]) -> str | None:
         """Return the first of these ids that no other instance has, and push it; None if there is none."""
@@ -39,12 +44,13 @@ class Claims:
             if request_id in self.taken():
                 continue
             push_request_id(self._context, request_id)
-            if not self._mapped or self._kept(request_id):
+            if not self.mapped or self._kept(request_id):
                 return request_id
         return None
 
     @property
-    def _mapped(self) -> bool:
+    def mapped(self) -> bool:
+        """Whether there are other instances of the task."""
         return self._ti.map_index is not None and self._ti.map_index >= 0
 
     def _kept(self, request_id: str) -> bool:
@@ -52,6 +58,8 @@ class Claims:
         self._context["ti"].xcom_push(key=CLAIM_KEY, value=claim)
         time.sleep(SETTLING)
         claims = [other for other in self._pulled(CLAIM_KEY) if other.get("request_id") == request_id]
+        if self._pulled(REQUEST_ID_KEY).count(request_id) > len(claims):
+            return False  # another instance has it by the answer to its own submit
         return all(other["map_index"] >= self._ti.map_index for other in claims)
 
     def _pulled(self, key: str) -> list[Any]:

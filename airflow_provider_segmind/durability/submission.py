@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_segmind.api.answers import RequestReport
 from airflow_provider_segmind.api.fingerprint import fingerprint
-from airflow_provider_segmind.api.resolve import LATEST_ROW, LostSubmit, Traces, recover
+from airflow_provider_segmind.api.resolve import LATEST_ROW, LostSubmit, Traces
 from airflow_provider_segmind.durability.claims import Claims
 from airflow_provider_segmind.durability.record import (
     Reattach,
@@ -23,13 +23,12 @@ from airflow_provider_segmind.durability.record import (
 )
 from airflow_provider_segmind.durability.store import RecordStore
 from airflow_provider_segmind.exceptions import (
-    RequestExpiredError,
     RequestFailedError,
     SegmindError,
     SubmitUnresolvedError,
 )
 from airflow_provider_segmind.hooks.segmind import SegmindHook
-from airflow_provider_segmind.hooks.waiting import driven, look_at
+from airflow_provider_segmind.hooks.waiting import look_at
 
 MOST_ATTEMPTS = 2
 """How often one try submits at most: once, and once more if the history shows that the first was lost."""
@@ -129,21 +128,9 @@ class Submission:
         except RequestFailedError as failed:
             log.info("Submitting anew: %s", failed)
             return self._submitted()
-        except RequestExpiredError:
-            return self._recovered(step)
-        self._count("reattached")
-        log.info("Going on with request %s of an earlier try", step.request_id)
         result = found if isinstance(found, RequestReport) else None
-        return PaidRequest(step.request_id, step.submitted_at, result)
-
-    def _recovered(self, step: Reattach) -> PaidRequest | LostSubmit:
-        try:
-            result: RequestReport = driven(recover(step.request_id), self._hook)
-        except RequestFailedError as failed:
-            log.info("Submitting anew: %s", failed)
-            return self._submitted()
-        self._count("recovered")
-        log.info("The record of request %s has expired; its output is in the history", step.request_id)
+        self._count("recovered" if result is not None and result.from_history else "reattached")
+        log.info("Going on with request %s of an earlier try", step.request_id)
         return PaidRequest(step.request_id, step.submitted_at, result)
 
     def _submitted(self, attempt: int = 1) -> PaidRequest | LostSubmit:
@@ -163,6 +150,11 @@ class Submission:
             raise
         self._count("submitted")
         log.info("Submitted request %s to %s", accepted.request_id, self._model)
+        if self._claims.claimed_by_another(accepted.request_id):
+            log.warning(
+                "Another instance took request %s for its own lost one; looking for that", accepted.request_id
+            )
+            return self._lost(now, attempt, accepted.request_id, previous)
         return self._kept(accepted.request_id, now)
 
     def _kept(self, request_id: str, since: float) -> PaidRequest:
@@ -171,10 +163,25 @@ class Submission:
         return PaidRequest(request_id, since)
 
     def _lost(self, since: float, attempt: int, *ignore: str | None) -> LostSubmit:
-        deadline = max(since + LATEST_ROW, time.time() + 1)
+        """
+        Return what to look for.
+
+        Instances of a mapped task first let the answers to each other's submits come in, or one might take a
+        request whose id is still on its way to another.
+        """
+        now = time.time()
+        latest = since + self._hook.patience
+        not_before = latest if self._claims.mapped else now
         others = {*self._claims.taken(), *ignore} - {None}
         return LostSubmit(
-            self._model, self._fingerprint, since, deadline, tuple(sorted(map(str, others))), attempt
+            self._model,
+            self._fingerprint,
+            since,
+            latest=latest,
+            not_before=not_before,
+            deadline=max(since + LATEST_ROW, not_before, now + 1),
+            ignore=tuple(sorted(map(str, others))),
+            attempt=attempt,
         )
 
     def _count(self, what: str) -> None:

@@ -34,6 +34,9 @@ T = TypeVar("T")
 ATTEMPTS = 3
 """How often a call is sent at most, where sending it again cannot be charged twice."""
 
+LONGEST_PAUSE = 1.0
+"""Seconds between two attempts at most."""
+
 log = logging.getLogger(__name__)
 
 
@@ -72,6 +75,11 @@ class SegmindHook(BaseHook):
     @cached_property
     def _transport(self) -> BlockingTransport:
         return BlockingTransport(look_up(self.segmind_conn_id))
+
+    @property
+    def patience(self) -> float:
+        """Seconds after which a submit is certainly over: so long may its attempts and the pauses take."""
+        return ATTEMPTS * (self._transport.connection.timeout + LONGEST_PAUSE)
 
     def get_conn(self) -> BlockingTransport:
         """Return the transport, whose ``send`` carries the calls of ``airflow_provider_segmind.api.calls``."""
@@ -144,7 +152,7 @@ class SegmindHook(BaseHook):
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(call.may_resend),
             stop=tenacity.stop_after_attempt(ATTEMPTS),
-            wait=tenacity.wait_random_exponential(multiplier=0.5, max=8),
+            wait=tenacity.wait_random_exponential(multiplier=0.5, max=LONGEST_PAUSE),
             before_sleep=_say_why,
             reraise=True,
         )

@@ -90,7 +90,7 @@ def test_passing_trouble_is_waited_out(emulator: RunningEmulator, wait: Wait, fa
     [
         ({"on": "submit", "outcome": "failed", "error": "GPU on fire"}, 0, RequestFailedError),
         ({"on": "submit", "outcome": "blocked"}, 0, RequestFailedError),
-        ({"on": "submit", "outcome": "expired"}, 3600, RequestExpiredError),
+        ({"on": "any", "status": 404}, 3600, RequestExpiredError),
         ({"on": "submit", "outcome": "stuck"}, 0, RequestTimeoutError),
         ({"on": "submit", "outcome": "unknown_state"}, 0, RequestTimeoutError),
         ({"on": "status", "status": 401}, 0, AuthenticationError),
@@ -107,14 +107,27 @@ def test_both_end_with_the_same_error(
     age: float,
     error: type[SegmindError],
 ) -> None:
-    emulator.faults(fault)
+    if fault["on"] != "any":
+        emulator.faults(fault)
     if fault.get("hang"):
         monkeypatch.setattr("airflow_provider_segmind.hooks.connection.DEFAULT_TIMEOUT", 0.5)
     request = submitted(timeout=1.5, age=age)
+    if fault["on"] == "any":
+        emulator.faults(fault)
     with pytest.raises(error) as caught:
         wait(request)
     assert caught.value.request_id == request.request_id
     assert request.request_id in str(caught.value)
+    assert emulator.ledger()["submits"] == 1
+
+
+def test_a_record_that_expired_while_nobody_looked_is_recovered(emulator: RunningEmulator, wait: Wait) -> None:
+    emulator.faults({"on": "submit", "outcome": "expired"}, {"on": "history_item", "status": 503, "count": 1})
+    request = submitted(age=4000)
+    emulator.advance(10)
+    result = wait(request)
+    assert result.body.keys() == {"status", "output", "metrics"}, "what the history has of it"
+    assert request.request_id in str(result.body["output"])
     assert emulator.ledger()["submits"] == 1
 
 

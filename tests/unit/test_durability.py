@@ -148,6 +148,7 @@ class Segmind:
     expired: set[str] = field(default_factory=set)
     crash_at: str = ""
     history: str = "fair"
+    patience: float = 90.0
 
     def point(self, name: str) -> None:
         if self.crash_at == name:
