@@ -74,14 +74,14 @@ class SegmindInferenceOperator(BaseOperator):
     """
     Run a model and wait for its output, without holding a worker slot.
 
-    Each submit is charged once the request completes, and Segmind can neither recognise a repeated submit nor
-    cancel one. So the task pays once, whatever dies: it writes down the intent before the submit and the id after
-    it, and the next try goes on with the same request. That takes Airflow 3.3 or later; below it, each try submits
-    once, and what a retry would pay for again (a passed ``timeout``) fails without one. On every version, a submit
-    without a clear answer is looked for in Segmind's request history, for up to two minutes, before anything else
-    is sent. A FAILED request is not charged, and follows the task's ``retries``, as do rate limits and server
-    errors before anything was accepted. What no retry can mend (a rejected key, wrong parameters, no credits) fails
-    the task at once. All arguments are templated.
+    Each submit is charged once the request completes, and Segmind can neither recognise a repeated submit
+    nor cancel one. So the task pays once, whatever dies: it writes down the intent before the submit and
+    the id after it, and the next try goes on with the same request. That takes Airflow 3.3 or later; below
+    it, each try submits once, and what a retry would pay for again (a passed ``timeout``) fails without
+    one. On every version, a submit without a clear answer is looked for in Segmind's request history, for
+    up to two minutes, before anything else is sent. A FAILED request is not charged, and follows the task's
+    ``retries``, as do rate limits and server errors before anything was accepted. What no retry can mend (a
+    rejected key, wrong parameters, no credits) fails the task at once. All arguments are templated.
 
     XCom: the return value is the model's output (usually a URL; Segmind deletes files after seven days). Beside
     it ``request_id``, pushed as soon as it exists, ``result``, the whole answer, and ``metrics``: ``cost`` and
