@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import psutil
 import pytest
 from airflow import __version__ as airflow_version
 from crash.dags.events import CASES, Case, Side
@@ -13,24 +14,39 @@ from crash.table import markdown
 from packaging.version import Version
 
 ROUNDS = int(os.environ.get("ROUNDS", "1"))
-OPERATOR_CASES = [case for case in CASES if case.side is not Side.PLAIN]
+OPERATOR_CASES = [
+    pytest.param(
+        case,
+        id=case.task_id,
+        marks=pytest.mark.xfail(reason=case.event.hole, strict=False) if case.event.hole else (),
+    )
+    for case in CASES
+    if case.side is not Side.PLAIN
+]
+PLAIN = {"before_post": 1, "no_answer": 2, "before_persist": 2, "dropped": 2, "gateway_504": 2, "failed": 1}
+"""What the official client in a Python task pays: else the matrix would prove nothing."""
 
 pytestmark = [
-    pytest.mark.timeout(240 + ROUNDS * ROUND_SECONDS),
+    pytest.mark.timeout(600 + ROUNDS * ROUND_SECONDS),
     pytest.mark.skipif(Version(airflow_version) < Version("3.3"), reason="only Airflow 3.3 and later remember"),
 ]
 
 
 @pytest.fixture(scope="module")
-def rounds(tmp_path_factory: pytest.TempPathFactory) -> list[dict[Case, Outcome]]:
-    root: Path = tmp_path_factory.mktemp("crash") / "airflow"
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("crash") / "airflow"
+
+
+@pytest.fixture(scope="module")
+def rounds(root: Path) -> list[dict[Case, Outcome]]:
+    os.environ.setdefault("CRASH_LATEST_ROW", "45")  # not to wait for minutes for a row that never comes
     with campaign(root) as running:
         outcomes = [running.round() for _ in range(ROUNDS)]
     print(markdown(outcomes))  # noqa: T201 - pytest shows it when something is wrong
     return outcomes
 
 
-@pytest.mark.parametrize("case", OPERATOR_CASES, ids=lambda case: case.task_id)
+@pytest.mark.parametrize("case", OPERATOR_CASES)
 def test_one_video_is_paid_and_delivered(rounds: list[dict[Case, Outcome]], case: Case) -> None:
     for outcomes in rounds:
         outcome = outcomes[case]
@@ -39,10 +55,23 @@ def test_one_video_is_paid_and_delivered(rounds: list[dict[Case, Outcome]], case
         assert outcome.delivered == case.event.videos, outcome
 
 
-def test_the_official_client_in_a_python_task_pays_again(rounds: list[dict[Case, Outcome]]) -> None:
-    """What the operator is compared with: else the matrix would prove nothing."""
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if case.side is Side.PLAIN and case.event.name in PLAIN],
+    ids=lambda case: case.task_id,
+)
+def test_what_a_python_task_pays(rounds: list[dict[Case, Outcome]], case: Case) -> None:
     for outcomes in rounds:
-        plain = {case.event.name: outcome for case, outcome in outcomes.items() if case.side is Side.PLAIN}
-        assert all(outcome.died for outcome in plain.values())
-        assert plain["no_answer"].charged == plain["dropped"].charged == 2
-        assert plain["before_post"].charged == plain["failed"].charged == 1
+        assert outcomes[case].died, "the task was to be killed, and was not"
+        assert outcomes[case].charged == PLAIN[case.event.name], outcomes[case]
+
+
+def test_nothing_is_left_running(rounds: list[dict[Case, Outcome]], root: Path) -> None:
+    assert [each for each in psutil.process_iter() if _cwd(each).is_relative_to(root)] == []
+
+
+def _cwd(process: psutil.Process) -> Path:
+    try:
+        return Path(process.cwd())
+    except psutil.Error:
+        return Path("/")

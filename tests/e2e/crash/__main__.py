@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -24,6 +25,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     root = options.folder or Path(tempfile.mkdtemp(prefix="segmind-crash-")) / "airflow"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     outcomes: list[dict[Case, Outcome]] = []
     started = time.monotonic()
     try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from airflow_provider_segmind.emulator.running import RunningEmulator
 
-from .dags.events import NEVER_BY_ITSELF, Act, Case
+from .dags.events import NEVER_BY_ITSELF, Act, Case, Side
 from .real_airflow import RealAirflow, TaskRow
 
 Steps = Iterator[str]
@@ -38,6 +38,11 @@ class Stage:
         while (row := self.look()).state not in states or row.tries < tries:
             wanted = f"{' or '.join(states)} in try {tries}"
             yield f"{self.case.task_id}: {wanted}; it is {row.state} in try {row.tries}"
+
+    def started_anew(self, before: str | None) -> Steps:
+        """Wait until the task has been started once more."""
+        while self.look().started == before:
+            yield f"{self.case.task_id}: a start after that of {before}"
 
     def finish(self) -> None:
         """Let the request be COMPLETED."""
@@ -79,6 +84,19 @@ def cleared(stage: Stage) -> Steps:
     succeeded_in = stage.look().tries
     stage.clear()
     yield from stage.reached("success", tries=succeeded_in + 1)
+
+
+def scheduler_replaced(airflow: RealAirflow, stages: Sequence[Stage], *, with_workers: bool) -> Steps:
+    """Kill the scheduler under waiting tasks, start another, and let the tasks be finished by whom it has."""
+    for stage in stages:
+        yield from stage.polled_again()
+    started = {stage: stage.look().started for stage in stages}
+    airflow.replace_scheduler(with_workers=with_workers)
+    for stage in stages:
+        if with_workers and stage.case.side is not Side.DEFERRED:
+            yield from stage.started_anew(started[stage])
+        yield from stage.polled_again()
+        stage.finish()
 
 
 ALONE = {Act.KEY_REVOKED: key_revoked, Act.CLEARED: cleared}

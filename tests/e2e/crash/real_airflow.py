@@ -26,6 +26,7 @@ from .waiting import Waiting
 
 HERE = Path(__file__).parent
 START_SECONDS = 120.0
+XCOM_SECONDS = 20.0
 SETTINGS = {
     "CORE__DAGS_FOLDER": HERE / "dags",
     "CORE__PLUGINS_FOLDER": HERE / "plugins",
@@ -33,6 +34,9 @@ SETTINGS = {
     "CORE__PARALLELISM": 12,
     "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
     "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.5,
+    "SCHEDULER__JOB_HEARTBEAT_SEC": 2,
+    "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": 25,
+    "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 10,
     "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 40,
     "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 3,
     "TRIGGERER__JOB_HEARTBEAT_SEC": 1,
@@ -50,18 +54,21 @@ class TaskRow:
     map_index: int = -1
     state: str | None = None
     tries: int = 0
+    started: str | None = None
     triggerer: int | None = None
 
 
 class RealAirflow:
     """A running Airflow. The public methods are those of a user or of an accident."""
 
-    def __init__(self, home: AirflowHome, processes: Processes, api: AirflowApi, triggerer: Process) -> None:
+    def __init__(self, home: AirflowHome, processes: Processes, api: AirflowApi) -> None:
         self._home = home
         self._processes = processes
         self._api = api
         self._started = 1
-        self._triggerers = {self._newest_triggerer(): triggerer}
+        self._newest = self._triggerer_after(0)
+        self._triggerers = {self._newest: _started(processes, "triggerer")}
+        self._scheduler = _started(processes, "scheduler")
 
     def run(self, dag_id: str) -> Run:
         """Start a run of a DAG as soon as it is known."""
@@ -79,44 +86,56 @@ class RealAirflow:
                 each["map_index"],
                 each["state"],
                 each["try_number"],
+                each["start_date"],
                 (each.get("triggerer_job") or {}).get("id"),
             )
             for each in found
         ]
 
     def returned(self, dag_id: str, run: Run, task_id: str, map_index: int) -> Any:
-        """Return the return value of a task instance."""
+        """Return the return value of a task instance that succeeded; None if it has none."""
         path = f"/dags/{dag_id}/dagRuns/{run_id(run)}/taskInstances/{task_id}/xcomEntries/return_value"
-        return (self._api.get(path, map_index=map_index, stringify=False) or {}).get("value")
+        with suppress(TimeoutError):
+            found = Waiting(XCOM_SECONDS).until(
+                "an XCom", lambda: self._api.get(path, map_index=map_index, stringify=False)
+            )
+            return found["value"]
+        return None
 
     def clear(self, dag_id: str, run: Run, task_id: str) -> None:
         """Clear a task, as the button in the UI does."""
         body = {"dry_run": False, "task_ids": [task_id], "dag_run_id": run_id(run), "only_failed": False}
         url = f"{self._home.url}/api/v2/dags/{dag_id}/clearTaskInstances"
-        requests.post(url, json=body, timeout=30).raise_for_status()
+        with requests.Session() as session:
+            session.trust_env = False  # or a proxy might be asked for 127.0.0.1
+            session.post(url, json=body, timeout=30).raise_for_status()
 
     def start_triggerer(self) -> None:
         """Start one more triggerer, and return when Airflow knows it."""
         self._started += 1
-        known = self._newest_triggerer()
-        process = _triggerer(self._processes, self._home, f"triggerer-{self._started}")
-        newest = Waiting(START_SECONDS).until(
-            "a triggerer", lambda: number if (number := self._newest_triggerer()) != known else None, process.log
-        )
-        self._triggerers[newest] = process
+        process = _start(self._processes, self._home, "triggerer", self._started)
+        self._newest = self._triggerer_after(self._newest)
+        self._triggerers[self._newest] = process
 
     def kill_triggerer(self, job: int) -> None:
         """Kill a triggerer and all that it has started, with SIGKILL."""
-        process = self._triggerers.pop(job)
-        for each in psutil.process_iter():
-            with suppress(psutil.Error, OSError):
-                if os.getsid(each.pid) == process.popen.pid:
-                    each.send_signal(signal.SIGKILL)
-        process.popen.wait(10)
+        _kill(self._triggerers.pop(job), with_children=True)
 
-    def _newest_triggerer(self) -> int:
-        jobs = (self._api.get("/jobs", job_type="TriggererJob", limit=100) or {}).get("jobs", [])
-        return max((each["id"] for each in jobs), default=0)
+    def replace_scheduler(self, *, with_workers: bool) -> None:
+        """Kill the scheduler with SIGKILL, and start another one."""
+        _kill(self._scheduler, with_children=with_workers)
+        self._started += 1
+        self._scheduler = _start(self._processes, self._home, "scheduler", self._started)
+
+    def _triggerer_after(self, known: int) -> int:
+        newer = Waiting(START_SECONDS).until(
+            "a triggerer", lambda: [job for job in self._triggerer_jobs() if job > known] or None
+        )
+        return newer[0]
+
+    def _triggerer_jobs(self) -> list[int]:
+        jobs = self._api.get("/jobs", job_type="TriggererJob", limit=100) or {}
+        return [each["id"] for each in jobs.get("jobs", [])]
 
 
 def run_id(run: Run) -> str:
@@ -138,7 +157,7 @@ def real_airflow(root: Path, environment: Mapping[str, str]) -> Iterator[RealAir
     waiting = Waiting(START_SECONDS)
     try:
         api = airflow_running.start_airflow(home, processes, waiting)  # type: ignore[arg-type]
-        yield RealAirflow(home, processes, api, _started(processes, "triggerer"))
+        yield RealAirflow(home, processes, api)
     finally:
         processes.stop()
 
@@ -147,9 +166,18 @@ def _started(processes: Processes, name: str) -> Process:
     return next(each for each in processes._running if each.name == name)
 
 
-def _triggerer(processes: Processes, home: AirflowHome, name: str) -> Process:
-    command = [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"]
-    return processes.start(name, command, home.environment)
+def _start(processes: Processes, home: AirflowHome, component: str, number: int) -> Process:
+    command = [sys.executable, "-m", "airflow", component, "--skip-serve-logs"]
+    return processes.start(f"{component}-{number}", command, home.environment)
+
+
+def _kill(process: Process, *, with_children: bool) -> None:
+    """Kill a process, and if asked for all that it has started, with SIGKILL."""
+    for each in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if each.pid == process.popen.pid or (with_children and os.getsid(each.pid) == process.popen.pid):
+                each.send_signal(signal.SIGKILL)
+    process.popen.wait(10)
 
 
 def forget(root: Path) -> None:

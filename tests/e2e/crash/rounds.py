@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from airflow_provider_segmind.emulator.running import RunningEmulator
 from demo.airflow_api import Run
 
 from . import acts
-from .dags.events import CASES, Act, Case, Side
+from .dags.events import CASES, LOSSES, Act, Case, Event, Side, chosen
 from .database import database
 from .real_airflow import RealAirflow, TaskRow, real_airflow, run_id
 from .segminds import environment, segminds
@@ -91,26 +91,44 @@ class _Round:
     def __init__(self, campaign: Campaign) -> None:
         self._campaign = campaign
         self._airflow = campaign.airflow
-        self._runs: dict[Side, Run] = {side: self._airflow.run(_dag_id(side)) for side in Side}
+        self._runs: dict[str, Run] = {}
+        self._start(case for case in CASES if not case.event.last)
         self._returned_before: dict[Case, set[str]] = {}
         self._rows = _Rows(self._airflow, self._runs)
 
     def played(self) -> dict[Case, Outcome]:
         give_up_at = time.monotonic() + ROUND_SECONDS
         playing: list[tuple[acts.Steps, str]] = [(act, "") for act in self._acts()]
+        last = [event for event in chosen(LOSSES) if event.last]
         while True:
             self._rows.refresh()
             playing = [(act, missing) for act, _ in playing if (missing := next(act, None)) is not None]
             unfinished = self._unfinished()
             if not playing and not unfinished and self._rows.complete:
-                return {case: self._outcome(case) for case in CASES}
+                if not last:
+                    return {case: self._outcome(case) for case in CASES}
+                playing = [(self._last_act(last.pop(0)), "")]
             if time.monotonic() > give_up_at:
                 raise TimeoutError(f"missing: {[missing for _, missing in playing]}, {unfinished}")
             time.sleep(PAUSE)
 
+    def _start(self, cases: Iterable[Case]) -> None:
+        self._runs.update(
+            {dag_id: self._airflow.run(dag_id) for dag_id in sorted({case.dag_id for case in cases})}
+        )
+
+    def _last_act(self, event: Event) -> acts.Steps:
+        cases = [case for case in CASES if case.event is event]
+        self._start(cases)
+        with_workers = event.act is Act.MACHINE_LOST
+        return acts.scheduler_replaced(
+            self._airflow, [self._stage(case) for case in cases], with_workers=with_workers
+        )
+
     def _acts(self) -> Iterator[acts.Steps]:
-        staged = {case.event.act: self._stage(case) for case in CASES if case.event.act}
-        yield acts.triggerers(self._airflow, staged[Act.TRIGGERER_RESTARTED], staged[Act.TRIGGERER_REPLACED])
+        staged = {case.event.act: self._stage(case) for case in CASES}
+        if Act.TRIGGERER_RESTARTED in staged:
+            yield acts.triggerers(self._airflow, staged[Act.TRIGGERER_RESTARTED], staged[Act.TRIGGERER_REPLACED])
         for case in CASES:
             if case.event.act in acts.ALONE:
                 yield acts.ALONE[case.event.act](self._stage(case))
@@ -118,7 +136,7 @@ class _Round:
     def _stage(self, case: Case) -> acts.Stage:
         def clear() -> None:
             self._returned_before[case] = self._returned(case)
-            self._airflow.clear(_dag_id(case.side), self._runs[case.side], case.task_id)
+            self._airflow.clear(case.dag_id, self._runs[case.dag_id], case.task_id)
 
         def look() -> TaskRow:
             return next(iter(self._rows.of(case)), TaskRow(case.task_id))
@@ -128,6 +146,8 @@ class _Round:
     def _unfinished(self) -> list[str]:
         unfinished = []
         for case in CASES:
+            if case.dag_id not in self._runs:
+                continue
             rows = self._rows.of(case)
             if len(rows) < case.event.instances or any(row.state not in ENDED for row in rows):
                 unfinished.append(f"{case.task_id} {[row.state for row in rows]}")
@@ -135,7 +155,7 @@ class _Round:
 
     def _outcome(self, case: Case) -> Outcome:
         emulator = self._campaign.emulators[case]
-        run = self._runs[case.side]
+        run = self._runs[case.dag_id]
         rows = self._rows.of(case)
         ledger = emulator.ledger()
         charges = [each for each in ledger["charges"] if each["charged"]]
@@ -158,9 +178,9 @@ class _Round:
 
     def _returned(self, case: Case) -> set[str]:
         """Return the return values of a case's task instances."""
-        run = self._runs[case.side]
+        run = self._runs[case.dag_id]
         return {
-            self._airflow.returned(_dag_id(case.side), run, case.task_id, row.map_index)
+            self._airflow.returned(case.dag_id, run, case.task_id, row.map_index)
             for row in self._rows.of(case)
             if row.state == "success"
         }
@@ -168,12 +188,12 @@ class _Round:
 
 class _Rows:
     """
-    What Airflow says of the task instances of three runs.
+    What Airflow says of the task instances of some runs.
 
     To ask for all of them costs Airflow's API more than all tasks do: so usually only the changes are asked for.
     """
 
-    def __init__(self, airflow: RealAirflow, runs: Mapping[Side, Run]) -> None:
+    def __init__(self, airflow: RealAirflow, runs: Mapping[str, Run]) -> None:
         self._airflow = airflow
         self._runs = runs
         self._rows: dict[tuple[str, int], TaskRow] = {}
@@ -186,7 +206,7 @@ class _Rows:
         now = datetime.now(UTC)
         self.complete = now - self._all_at > ALL_EVERY
         since = None if self.complete else self._asked_at - OVERLAP
-        rows = [row for side, run in self._runs.items() for row in self._airflow.rows(_dag_id(side), run, since)]
+        rows = [row for dag_id, run in self._runs.items() for row in self._airflow.rows(dag_id, run, since)]
         if self.complete:
             self._rows.clear()
             self._all_at = now
@@ -195,7 +215,3 @@ class _Rows:
 
     def of(self, case: Case) -> list[TaskRow]:
         return [row for row in self._rows.values() if row.task_id == case.task_id]
-
-
-def _dag_id(side: Side) -> str:
-    return f"paid_once_{side}"

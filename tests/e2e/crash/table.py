@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .dags.events import DEATHS, FAULTS, Case, Event, Side
+from .dags.events import DEATHS, FAULTS, LOSSES, Case, Event, Side, chosen
 from .rounds import Outcome
 
 HEADS = {
@@ -16,7 +16,8 @@ HEADS = {
 
 def markdown(rounds: Sequence[dict[Case, Outcome]]) -> str:
     """Return a table of the deaths and one of the faults."""
-    return "\n\n".join(_table(title, events, rounds) for title, events in (("Death", DEATHS), ("Fault", FAULTS)))
+    tables = (("Death", (*DEATHS, *LOSSES)), ("Fault", FAULTS))
+    return "\n\n".join(_table(title, chosen(events), rounds) for title, events in tables)
 
 
 def _table(title: str, events: Sequence[Event], rounds: Sequence[dict[Case, Outcome]]) -> str:

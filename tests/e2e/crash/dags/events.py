@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,6 +25,8 @@ class Act(StrEnum):
     TRIGGERER_REPLACED = "triggerer_replaced"
     KEY_REVOKED = "key_revoked"
     CLEARED = "cleared"
+    SCHEDULER_KILLED = "scheduler_killed"
+    MACHINE_LOST = "machine_lost"
 
 
 EVERYONE = tuple(Side)
@@ -43,6 +46,8 @@ class Event:
     :param segmind: Settings of the emulator of each of its tasks.
     :param act: What is done to the task from outside.
     :param videos: How many are paid if each is paid once.
+    :param hole: Why the operator may pay more than once here, if it is known that it may.
+    :param last: Whether it has a run of its own, when all others have ended: it would happen to them, too.
     """
 
     name: str
@@ -56,6 +61,8 @@ class Event:
     retry_delay: float = 1.0
     videos: int = 1
     weight: int = 1
+    last: bool = False
+    hole: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,11 @@ class Case:
     def task_id(self) -> str:
         """Also its prompt, and the end of its connection's id."""
         return f"{self.event.name}_{self.side}"
+
+    @property
+    def dag_id(self) -> str:
+        """The DAG that it belongs to."""
+        return f"paid_once_{self.event.name if self.event.last else self.side}"
 
     @property
     def conn_id(self) -> str:
@@ -131,6 +143,23 @@ DEATHS = (
     Event("before_success", "`execute` has returned, the task is no success yet", dies_at="before_success"),
 )
 
+LOSSES = (
+    Event(
+        "scheduler_killed",
+        "while waiting: scheduler killed, its workers live on",
+        segmind=_SLOW,
+        act=Act.SCHEDULER_KILLED,
+        last=True,
+    ),
+    Event(
+        "machine_lost",
+        "while waiting: scheduler and all workers killed",
+        segmind=_SLOW,
+        act=Act.MACHINE_LOST,
+        last=True,
+    ),
+)
+
 FAULTS = (
     Event("dropped", "answer to the submit dropped after acceptance", segmind=_faults(_LOST)),
     Event(
@@ -166,6 +195,13 @@ FAULTS = (
         weight=9,
     ),
     Event(
+        "expired_early",
+        "record expired while it is waited for",
+        segmind=_faults(_submit(outcome="expired")),
+        weight=7,
+        hole="the history is asked by a retry only, not at the end of a wait",
+    ),
+    Event(
         "key_revoked",
         "key revoked while waiting, restored, task cleared",
         segmind=_SLOW,
@@ -176,11 +212,30 @@ FAULTS = (
     Event(
         "mapped",
         "12 identical mapped instances, 5 answers dropped",
+        (Side.DEFERRED, Side.PLAIN),
         segmind=_faults({**_LOST, "count": 5}),
         instances=12,
         videos=12,
     ),
+    Event(
+        "mapped_slow",
+        "6 identical mapped instances, 2 answers dropped, 2 late by 8 s",
+        OPERATOR,
+        segmind=_faults(_submit(slow=8.0, count=2), {**_LOST, "count": 2}),
+        instances=6,
+        videos=6,
+        hole="a request whose answer is still under way may be taken for the one that was lost",
+    ),
     Event("cleared", "cleared after success: one more video is wanted", act=Act.CLEARED, videos=2, weight=5),
 )
 
-CASES = tuple(Case(event, side) for event in (*DEATHS, *FAULTS) for side in event.sides)
+ONLY = tuple(filter(None, os.environ.get("CRASH_ONLY", "").split(",")))
+"""Names of the events to play, for a closer look; all if there are none."""
+
+
+def chosen(events: tuple[Event, ...]) -> tuple[Event, ...]:
+    """Return those of the events that are to be played."""
+    return tuple(event for event in events if not ONLY or event.name in ONLY)
+
+
+CASES = tuple(Case(event, side) for event in chosen((*DEATHS, *LOSSES, *FAULTS)) for side in event.sides)
