@@ -25,7 +25,7 @@ from demo.processes import Process, Processes
 from .waiting import Waiting
 
 HERE = Path(__file__).parent
-START_SECONDS = 120.0
+START_SECONDS = 240.0
 XCOM_SECONDS = 20.0
 SETTINGS = {
     "CORE__DAGS_FOLDER": HERE / "dags",

@@ -46,7 +46,6 @@ class Event:
     :param segmind: Settings of the emulator of each of its tasks.
     :param act: What is done to the task from outside.
     :param videos: How many are paid if each is paid once.
-    :param hole: Why the operator may pay more than once here, if it is known that it may.
     :param last: Whether it has a run of its own, when all others have ended: it would happen to them, too.
     """
 
@@ -62,7 +61,6 @@ class Event:
     videos: int = 1
     weight: int = 1
     last: bool = False
-    hole: str = ""
 
 
 @dataclass(frozen=True)
@@ -199,7 +197,6 @@ FAULTS = (
         "record expired while it is waited for",
         segmind=_faults(_submit(outcome="expired")),
         weight=7,
-        hole="the history is asked by a retry only, not at the end of a wait",
     ),
     Event(
         "key_revoked",
@@ -224,7 +221,6 @@ FAULTS = (
         segmind=_faults(_submit(slow=8.0, count=2), {**_LOST, "count": 2}),
         instances=6,
         videos=6,
-        hole="a request whose answer is still under way may be taken for the one that was lost",
     ),
     Event("cleared", "cleared after success: one more video is wanted", act=Act.CLEARED, videos=2, weight=5),
 )
