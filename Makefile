@@ -9,6 +9,7 @@ VENV := $(if $(filter 3.3,$(AIRFLOW)),$(DEFAULT_VENV),.venvs/$(AIRFLOW))
 CONSTRAINTS := constraints/airflow-$(AIRFLOW).txt
 BIN := $(VENV)/bin
 VERSIONS := 2.11 3.0 3.1 3.2
+FORGETFUL := tests/integration/test_paid_once.py::test_an_airflow_that_cannot_remember_says_so
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui test test-crashes check check-versions version-% build format constraints clean
@@ -56,7 +57,7 @@ check-versions: $(addprefix version-,$(VERSIONS)) ## Run the tests on the older 
 version-%:
 	$(MAKE) install AIRFLOW=$*
 	.venvs/$*/bin/python -m pytest -q --numprocesses 2 --dist loadfile \
-		tests/unit tests/integration/test_examples.py tests/integration/test_paid_once.py
+		tests/unit tests/integration/test_examples.py $(FORGETFUL)
 
 format: install ## Format the code
 	$(BIN)/ruff check --fix .
