@@ -33,9 +33,11 @@ ui: install ## The same, and keep Airflow up for a look in the browser
 	@$(BIN)/python -m demo --keep
 
 test: install ## Run all tests that need no server of yours
-	$(BIN)/python -m pytest -q --numprocesses 3 --dist loadfile tests/unit tests/integration tests/e2e/test_demo.py
+	$(BIN)/python -m pytest -q --numprocesses 3 --dist loadfile -m 'not interrupted' \
+		tests/unit tests/integration tests/e2e/test_demo.py
 
-test-crashes: install ## Kill a real Airflow at every point of a task, and count the charges
+test-crashes: install ## Interrupt the demo; kill a real Airflow at every point of a task and count the charges
+	$(BIN)/python -m pytest -q -m interrupted tests/e2e/test_demo.py
 	$(BIN)/python -m pytest -q tests/e2e/test_crash_matrix.py
 
 check: install ## Lint, check types, build, and try the wheel in a clean environment

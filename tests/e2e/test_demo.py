@@ -99,6 +99,7 @@ def test_a_clip_from_trigger_to_file(start):
     assert demo.survivors() == []
 
 
+@pytest.mark.interrupted
 def test_kept_running_until_it_is_told_to_stop(start):
     demo = start("--keep")
     demo.wait_for("no login")
@@ -113,6 +114,7 @@ def test_kept_running_until_it_is_told_to_stop(start):
     assert demo.survivors() == []
 
 
+@pytest.mark.interrupted
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stopped_in_the_middle(start, number, code):
     demo = start()
@@ -124,6 +126,7 @@ def test_stopped_in_the_middle(start, number, code):
     assert demo.survivors() == []
 
 
+@pytest.mark.interrupted
 def test_says_so_when_the_emulator_dies(start):
     demo = start()
     demo.wait_for("Creating Airflow's database")
