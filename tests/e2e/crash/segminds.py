@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
 
 from .dags.events import CASES, Case
 
 LATENCY = 3.0
+MAPPED_TIMEOUT = 10.0
 
 
 @contextmanager
@@ -26,6 +28,14 @@ def segminds() -> Iterator[Mapping[Case, RunningEmulator]]:
 def environment(emulators: Mapping[Case, RunningEmulator]) -> dict[str, str]:
     """Return the connections to them."""
     return {
-        f"AIRFLOW_CONN_{case.conn_id.upper()}": json.dumps(emulator.connection())
+        f"AIRFLOW_CONN_{case.conn_id.upper()}": json.dumps(_connection(case, emulator))
         for case, emulator in emulators.items()
     }
+
+
+def _connection(case: Case, emulator: RunningEmulator) -> dict[str, Any]:
+    connection = emulator.connection()
+    if case.event.instances > 1:
+        # So long do mapped instances wait for each other's answers, before they look for a lost one.
+        connection["extra"]["timeout"] = MAPPED_TIMEOUT
+    return connection
