@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 from airflow_provider_segmind.emulator.running import RunningEmulator
@@ -10,6 +11,7 @@ from .dags.events import NEVER_BY_ITSELF, Act, Case, Side
 from .real_airflow import RealAirflow, TaskRow
 
 Steps = Iterator[str]
+TAKEN_UP_AFTER = 20.0
 
 
 class Stage:
@@ -44,6 +46,21 @@ class Stage:
         while self.look().started == before:
             yield f"{self.case.task_id}: a start after that of {before}"
 
+    def cleared(self, tries: int) -> Steps:
+        """
+        Clear the task, and wait until Airflow has taken it up again.
+
+        A clear at the moment at which the run ends is lost on Airflow: the task then waits in a run that is over.
+        """
+        while True:
+            self.clear()
+            again_at = time.monotonic() + TAKEN_UP_AFTER
+            while time.monotonic() < again_at:
+                row = self.look()
+                if row.tries > tries or row.state not in (None, "failed", "success"):
+                    return
+                yield f"{self.case.task_id}: a try after {tries}"
+
     def finish(self) -> None:
         """Let the request be COMPLETED."""
         self.emulator.advance(NEVER_BY_ITSELF)
@@ -72,7 +89,7 @@ def key_revoked(stage: Stage) -> Steps:
     yield from stage.reached("failed")
     failed_in = stage.look().tries
     stage.emulator.restore_key(stage.emulator.api_key)
-    stage.clear()
+    yield from stage.cleared(failed_in)
     yield from stage.reached("running", "deferred", tries=failed_in + 1)
     yield from stage.polled_again()
     stage.finish()
@@ -82,7 +99,7 @@ def cleared(stage: Stage) -> Steps:
     """Clear a task that has succeeded."""
     yield from stage.reached("success")
     succeeded_in = stage.look().tries
-    stage.clear()
+    yield from stage.cleared(succeeded_in)
     yield from stage.reached("success", tries=succeeded_in + 1)
 
 

@@ -135,7 +135,7 @@ class _Round:
 
     def _stage(self, case: Case) -> acts.Stage:
         def clear() -> None:
-            self._returned_before[case] = self._returned(case)
+            self._returned_before.setdefault(case, set()).update(self._returned(case))
             self._airflow.clear(case.dag_id, self._runs[case.dag_id], case.task_id)
 
         def look() -> TaskRow:
