@@ -11,7 +11,7 @@ AIRFLOWS = {"2.11": "2.11.2", "3.0": "3.0.6", "3.1": "3.1.8", "3.2": "3.2.2", "3
 # What an Airflow of its day did not know yet: it installs, but no task of it can start.
 CAPS = {
     "3.0": ("fastapi<0.117", "starlette<0.48", "pyjwt<2.11", "pydantic<2.12"),
-    "3.2": ("pydantic<2.13", "cadwyn<6.2", "svcs<26"),
+    "3.2": ("fastapi<0.137", "pydantic<2.13", "cadwyn<6.2", "svcs<26"),
 }
 HERE = Path(__file__).parent
 UV = Path(sys.executable).with_name("uv")
