@@ -12,7 +12,7 @@ VERSIONS := 2.11 3.0 3.1 3.2
 FORGETFUL := tests/integration/test_paid_once.py::test_an_airflow_that_cannot_remember_says_so
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test test-crashes check check-versions version-% build format constraints clean
+.PHONY: help install demo ui test test-interrupted test-crashes check check-versions version-% build format constraints clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,8 +36,10 @@ test: install ## Run all tests that need no server of yours
 	$(BIN)/python -m pytest -q --numprocesses 3 --dist loadfile -m 'not interrupted' \
 		tests/unit tests/integration tests/e2e/test_demo.py
 
-test-crashes: install ## Interrupt the demo; kill a real Airflow at every point of a task and count the charges
+test-interrupted: install ## Interrupt a real Airflow in the middle of the demo: nothing is left of it
 	$(BIN)/python -m pytest -q -m interrupted tests/e2e/test_demo.py
+
+test-crashes: install ## Kill a real Airflow at every point of a task, and count the charges
 	$(BIN)/python -m pytest -q tests/e2e/test_crash_matrix.py
 
 check: install ## Lint, check types, build, and try the wheel in a clean environment
