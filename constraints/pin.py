@@ -13,6 +13,7 @@ CAPS = {
     "3.0": ("fastapi<0.117", "starlette<0.48", "pyjwt<2.11", "pydantic<2.12"),
     "3.2": ("fastapi<0.137", "pydantic<2.13", "cadwyn<6.2", "svcs<26"),
 }
+GROUPS = ("test", "check", "postgres", "bench")
 HERE = Path(__file__).parent
 UV = Path(sys.executable).with_name("uv")
 
@@ -25,7 +26,8 @@ def pin(series: str, version: str) -> None:
         command = [
             *(str(UV), "pip", "compile", "--quiet", "--upgrade", "--universal", "--python-version", "3.11"),
             *("--no-header", "--no-annotate", "--no-emit-index-url", "--extra", "emulator"),
-            *("--group", "test", "--group", "check", "pyproject.toml", wanted.name),
+            *(part for group in GROUPS for part in ("--group", group)),
+            *("pyproject.toml", wanted.name),
             *("--output-file", str(HERE / f"airflow-{series}.txt")),
         ]
         subprocess.run(command, check=True, cwd=HERE.parent)  # noqa: S603 - our own arguments

@@ -90,7 +90,12 @@ class EmulatedSegmind:
         pictures = [(_IMAGES / name).read_bytes() for name in ("day.png", "night.png")]
         uploads = [f"data:image/png;base64,{base64.b64encode(picture).decode()}" for picture in pictures]
         start, end = self._ask("POST", "/upload-asset", {"data_urls": uploads})["file_urls"]
-        return {"prompt": "Night falls over the hills", "start_image_url": start, "end_image_url": end}
+        return {
+            "prompt": "Night falls over the hills",
+            "start_image_url": start,
+            "end_image_url": end,
+            "expected_duration": CLIP_SECONDS * _TIME_SCALE,
+        }
 
     def charged(self, request_id: str, metrics: Mapping[str, Any]) -> str:
         """

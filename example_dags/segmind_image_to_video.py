@@ -21,6 +21,9 @@ with DAG(
             f"{EXAMPLE_IMAGES}/dbc484a8-bcda-4b9c-97f6-d89dca2f3815-output-1767723467082.png", type="string"
         ),
         "duration": Param(5, enum=[5, 10]),
+        "expected_duration": Param(
+            None, type=["null", "number"], description="Seconds that a clip usually takes, if not about 145"
+        ),
     },
 ) as dag:
     make_clip = KlingImageToVideoOperator(
@@ -29,6 +32,7 @@ with DAG(
         start_image_url="{{ params.start_image_url }}",
         end_image_url="{{ params.end_image_url }}",
         duration="{{ params.duration }}",
+        expected_duration="{{ params.expected_duration }}",
     )
 
     @task

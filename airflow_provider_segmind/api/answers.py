@@ -62,11 +62,6 @@ class RequestReport:
         return self.state == RequestState.COMPLETED
 
     @property
-    def known_state(self) -> bool:
-        """Whether the state is one that Segmind documents."""
-        return self.state in RequestState.__members__
-
-    @property
     def metrics(self) -> Json:
         """
         Figures of the run: ``cost`` and ``remaining_credits`` in USD; ``inference_time``, ``queue_time``

@@ -54,6 +54,19 @@ class Response:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """
+    How a call takes its turn where the key's budget is short. A call without one goes first.
+
+    :param likelihood: How likely the answer says that the request is done, at a moment in seconds since the epoch.
+    :param not_after: When to give up, in seconds since the epoch.
+    """
+
+    likelihood: Callable[[float], float]
+    not_after: float
+
+
+@dataclass(frozen=True)
 class Call(Generic[T]):
     """
     One HTTP call, and how to read the answer to it.
@@ -67,6 +80,7 @@ class Call(Generic[T]):
     :param needs_key: Whether the API key goes with it.
     :param limit: Bytes of the answer to read at most.
     :param patience: Seconds to wait for the answer to begin, if other than the connection's ``timeout``.
+    :param turn: How long it may wait for others that share its key.
     """
 
     method: Literal["GET", "POST"]
@@ -81,6 +95,7 @@ class Call(Generic[T]):
     needs_key: bool = True
     limit: int = JSON_LIMIT
     patience: float | None = None
+    turn: Turn | None = field(default=None, compare=False)
 
     def read(self, response: Response) -> T:
         """Return what the response means, or raise the SegmindError that fits."""

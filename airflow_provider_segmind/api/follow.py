@@ -9,13 +9,14 @@ operator drive the same generator, so that both wait in the same way.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_segmind.api import calls
-from airflow_provider_segmind.api.answers import RequestReport
-from airflow_provider_segmind.api.call import Call
+from airflow_provider_segmind.api.answers import RequestReport, RequestState
+from airflow_provider_segmind.api.call import Call, Turn
+from airflow_provider_segmind.api.expectation import SEEN, Expectation, Experience
 from airflow_provider_segmind.api.recover import recover
 from airflow_provider_segmind.api.schedule import after_reset, first_look, next_look
 from airflow_provider_segmind.exceptions import (
@@ -33,6 +34,9 @@ REGISTRATION_GRACE = 30.0
 
 LARGEST_CLOCK_DIFFERENCE = 600.0
 
+LAST_TURN = 30.0
+"""Seconds after the deadline in which a last look may still get its turn, if the key's budget is short."""
+
 _PASSING_TROUBLE = (UnreachableError, ServerError, RateLimitedError, UnreadableResponseError)
 
 
@@ -44,13 +48,17 @@ class FollowedRequest:
     :param submitted_at: Seconds since the epoch, when it was submitted.
     :param deadline: Seconds since the epoch, when to give up. Wall-clock time, because it has to survive a
         move to another process or machine.
-    :param poll_interval: Seconds between looks; None to adapt to the request's age.
+    :param poll_interval: Seconds between looks; None to adapt to the request's age and to what is usual.
+    :param model: Whose usual duration the looks go by, if known.
+    :param expected_duration: Seconds that it is expected to take, if the user said so.
     """
 
     request_id: str
     submitted_at: float
     deadline: float
     poll_interval: float | None = None
+    model: str | None = None
+    expected_duration: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,16 +85,17 @@ class Unfinished:
 Steps = Generator[Call[Any], Any, RequestReport | Unfinished]
 
 
-def look(request_id: str, age: float) -> Steps:
+def look(request_id: str, age: float, turn: Turn | None = None) -> Steps:
     """
     Look once: ask for the status and, if that is COMPLETED, for the result. If Segmind no longer has the
     request's record, its history may.
 
     :param age: Seconds since the submission.
+    :param turn: How long the question for the status may wait for others. What follows from it goes first.
     :raises SegmindError: If the request has ended in another way than COMPLETED, or cannot be asked about.
     """
     try:
-        report: RequestReport = yield calls.status(request_id)
+        report: RequestReport = yield replace(calls.status(request_id), turn=turn)
         if report.completed:
             report = yield calls.result(request_id)
     except _PASSING_TROUBLE as trouble:
@@ -114,7 +123,9 @@ def resume(steps: Generator[Any, Any, Any], outcome: Any) -> Any:
     return steps.throw(outcome) if isinstance(outcome, SegmindError) else steps.send(outcome)
 
 
-def follow(request: FollowedRequest, now: Callable[[], float]) -> Generator[Call[Any] | Wait, Any, RequestReport]:
+def follow(
+    request: FollowedRequest, now: Callable[[], float], experience: Experience = SEEN
+) -> Generator[Call[Any] | Wait, Any, RequestReport]:
     """
     Follow a request until it is COMPLETED, and return its result.
 
@@ -122,21 +133,44 @@ def follow(request: FollowedRequest, now: Callable[[], float]) -> Generator[Call
     a 404 for the first 30 s. A state that is not documented is no end, and is remarked on once.
 
     :param now: The clock: seconds since the epoch.
+    :param experience: What is known of the models' usual durations; the request's own is added in the end.
     :raises SegmindError: If it ends in any other way.
     """
     remarked: set[str] = set()
     started = now()
-    wait = first_look(started - request.submitted_at, request.poll_interval)
+    seen = 0.0
+    wait = first_look(started - request.submitted_at, request.poll_interval, _expected(request, experience))
     yield Wait(min(wait, max(request.deadline - started, 0)))
     while True:
-        found = yield from look(request.request_id, _age(request, started, now()))
+        turn = _turn(request, seen, experience)
+        found = yield from look(request.request_id, _age(request, started, now()), turn)
         if isinstance(found, RequestReport):
+            experience.learn(request.model, found.metrics.get("total_time"))
             return found
         moment = now()
         if moment >= request.deadline:
             raise _timed_out(request, found)
-        wait = _wait(request, found, moment)
+        if found.trouble is None:
+            seen = moment - request.submitted_at
+        wait = _wait(request, found, moment, experience)
         yield Wait(min(wait, request.deadline - moment), _remark(request, found, remarked))
+
+
+def _expected(request: FollowedRequest, experience: Experience) -> Expectation:
+    return experience.expectation(request.model, request.expected_duration)
+
+
+def _turn(request: FollowedRequest, seen: float, experience: Experience) -> Turn:
+    """
+    Return how the next look takes its turn.
+
+    :param seen: The age at which the request was last seen to be unfinished.
+    """
+    expected = _expected(request, experience)
+    return Turn(
+        likelihood=lambda moment: expected.done_between(seen, moment - request.submitted_at),
+        not_after=request.deadline + LAST_TURN,
+    )
 
 
 def _age(request: FollowedRequest, started: float, moment: float) -> float:
@@ -150,8 +184,8 @@ def _age(request: FollowedRequest, started: float, moment: float) -> float:
     return min(age, moment - started) if age < LARGEST_CLOCK_DIFFERENCE else age
 
 
-def _wait(request: FollowedRequest, found: Unfinished, moment: float) -> float:
-    wait = next_look(moment - request.submitted_at, request.poll_interval)
+def _wait(request: FollowedRequest, found: Unfinished, moment: float, experience: Experience) -> float:
+    wait = next_look(moment - request.submitted_at, request.poll_interval, _expected(request, experience))
     if isinstance(found.trouble, RateLimitedError) and found.trouble.reset_at:
         until_reset = (found.trouble.reset_at - datetime.fromtimestamp(moment, UTC)).total_seconds()
         return after_reset(until_reset, wait)
@@ -162,7 +196,7 @@ def _remark(request: FollowedRequest, found: Unfinished, remarked: set[str]) -> 
     """Return what is new about a look: each kind of trouble and each odd state is worth one line."""
     if found.trouble is not None:
         kind, remark = type(found.trouble).__name__, f"Will look again: {found.trouble}"
-    elif not RequestReport(request.request_id, found.state).known_state:
+    elif found.state not in RequestState.__members__:
         kind = found.state
         remark = f"Request {request.request_id} is {found.state!r}, a state unknown to this version; waiting on."
     else:

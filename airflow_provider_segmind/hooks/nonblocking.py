@@ -18,8 +18,9 @@ from weakref import WeakKeyDictionary
 
 import aiohttp
 
-from airflow_provider_segmind.api.call import Call, Response
-from airflow_provider_segmind.exceptions import AuthenticationError, SegmindError
+from airflow_provider_segmind.api.call import Call, Response, Service
+from airflow_provider_segmind.exceptions import AuthenticationError, RateLimitedError, SegmindError
+from airflow_provider_segmind.hooks.budget import Budget, shared_budget
 from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, SegmindConnection, without_login
 from airflow_provider_segmind.hooks.lookup import look_up_async
 
@@ -42,12 +43,13 @@ class NonblockingTransport:
         self._connection: SegmindConnection | None = None
         self._stale_at = 0.0
         self._tls: ssl.SSLContext | bool = True
+        self._proxies: dict[Service, str | None] = {}
         connector = aiohttp.TCPConnector(limit=_SOCKETS, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=300)
         self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     async def send(self, call: Call[T]) -> T:
         """
-        Send a call and return what the answer means.
+        Send a call when it is its turn, and return what the answer means.
 
         Redirects are not followed: they would carry the API key to another host. If the key is rejected, the
         connection is looked up again, for it may have been changed.
@@ -58,17 +60,31 @@ class NonblockingTransport:
             raise RuntimeError("only a worker may send what is charged: a trigger may be run twice")
         connection = await self._current_connection()
         try:
-            return await self._sent(call, connection)
+            return await self._sent_in_turn(call, connection)
         except AuthenticationError:
-            self._stale_at = 0.0
-            renewed = await self._current_connection()
+            renewed = await self._connection_after(connection)
             if renewed == connection:
                 raise
-        return await self._sent(call, renewed)
+        return await self._sent_in_turn(call, renewed)
+
+    async def budget(self) -> Budget:
+        """Return what the connection's key may send."""
+        return shared_budget(await self._current_connection())
 
     async def close(self) -> None:
         """Close the session and its sockets."""
         await self._session.close()
+
+    async def _sent_in_turn(self, call: Call[T], connection: SegmindConnection) -> T:
+        budget = shared_budget(connection)
+        await budget.turn(call.turn, call.request_id)
+        try:
+            answer = await self._sent(call, connection)
+        except RateLimitedError as error:
+            budget.refused(error.reset_at.timestamp() if error.reset_at else None)
+            raise
+        budget.accepted()
+        return answer
 
     async def _sent(self, call: Call[T], connection: SegmindConnection) -> T:
         url = connection.url(call)
@@ -82,7 +98,7 @@ class NonblockingTransport:
                     total=connection.patience(call), sock_connect=min(CONNECT_TIMEOUT, connection.timeout)
                 ),
                 ssl=self._tls,
-                proxy=connection.proxy_for(url),
+                proxy=self._proxy(call.service, connection),
                 allow_redirects=False,
             ) as answer:
                 response = await _received(answer, call.limit, connection)
@@ -92,20 +108,37 @@ class NonblockingTransport:
             raise call.unanswered(_in_short(error)) from error
         return call.read(response)
 
+    def _proxy(self, service: Service, connection: SegmindConnection) -> str | None:
+        """Return the proxy on the way to a service; the environment is asked only once for each."""
+        if service not in self._proxies:
+            self._proxies[service] = connection.proxy_for(connection.urls[service])
+        return self._proxies[service]
+
+    async def _connection_after(self, rejected: SegmindConnection) -> SegmindConnection:
+        """Return a connection that was looked up after this one: once, however many had their key rejected."""
+        if self._connection is rejected:
+            self._stale_at = 0.0
+        return await self._current_connection()
+
     async def _current_connection(self) -> SegmindConnection:
+        if self._connection is not None and time.monotonic() < self._stale_at:
+            return self._connection
         async with self._lookup:
             if self._connection is None or time.monotonic() >= self._stale_at:
+                self._connection = await self._looked_up(self._connection)
                 self._stale_at = time.monotonic() + LOOKUP_LIFETIME
-                try:
-                    found = await look_up_async(self._conn_id)
-                except SegmindError:
-                    if self._connection is None:
-                        self._stale_at = 0.0
-                        raise
-                    return self._connection
-                self._tls = _tls(found.verify)
-                self._connection = found
             return self._connection
+
+    async def _looked_up(self, known: SegmindConnection | None) -> SegmindConnection:
+        try:
+            found = await look_up_async(self._conn_id)
+        except SegmindError:
+            if known is None:
+                raise
+            return known
+        self._tls = _tls(found.verify)
+        self._proxies.clear()
+        return found
 
 
 _transports: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, NonblockingTransport]] = WeakKeyDictionary()

@@ -25,6 +25,7 @@ from airflow_provider_segmind.api.call import Call
 from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.hooks import form
 from airflow_provider_segmind.hooks.blocking import BlockingTransport
+from airflow_provider_segmind.hooks.budget import Budget
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.hooks.lookup import look_up
 from airflow_provider_segmind.hooks.nonblocking import NonblockingTransport, shared_transport
@@ -75,6 +76,12 @@ class SegmindHook(BaseHook):
     @cached_property
     def _transport(self) -> BlockingTransport:
         return BlockingTransport(look_up(self.segmind_conn_id))
+
+    @property
+    def pace(self) -> float:
+        """Seconds between two requests at least, by the connection's ``requests_per_minute``; 0 without one."""
+        allowed = self._transport.connection.requests_per_minute
+        return 60 / allowed if allowed else 0.0
 
     @property
     def patience(self) -> float:
@@ -187,10 +194,21 @@ class SegmindAsyncHook:
         await self._leave.aclose()
 
     async def send(self, call: Call[T]) -> T:
-        """Send a call once and return what the answer means, or raise the SegmindError that fits."""
+        """
+        Send a call once, when the key's budget allows it, and return what the answer means.
+
+        :raises SegmindError: The one that fits, if the answer is not what was hoped for.
+        """
+        return await self._entered().send(call)
+
+    async def budget(self) -> Budget:
+        """Return what the key may send, shared by all hooks with this key on the event loop."""
+        return await self._entered().budget()
+
+    def _entered(self) -> NonblockingTransport:
         if self._transport is None:
             raise RuntimeError("SegmindAsyncHook is used outside of 'async with'")
-        return await self._transport.send(call)
+        return self._transport
 
 
 def _say_why(state: tenacity.RetryCallState) -> None:

@@ -54,7 +54,7 @@ def _carried_out(step: Any, hook: SegmindHook) -> Any:
     if isinstance(step, Wait):
         if step.remark:
             log.warning(step.remark)
-        time.sleep(step.seconds)
+        time.sleep(max(step.seconds, hook.pace))
         return None
     try:
         return hook.send(step)

@@ -4,24 +4,43 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_segmind.api.call import Call
 from airflow_provider_segmind.api.follow import Wait, resume
 from airflow_provider_segmind.exceptions import SegmindError
-from airflow_provider_segmind.hooks.segmind import SegmindAsyncHook
+
+if TYPE_CHECKING:
+    from airflow_provider_segmind.api.call import Call
+    from airflow_provider_segmind.hooks.segmind import SegmindAsyncHook
 
 
 async def driven(steps: Generator[Any, Any, Any], segmind_conn_id: str, warn: Callable[[str], object]) -> Any:
     """Do what the steps say until they end, and return what they return; remarks go to ``warn``."""
     outcome: Any = None
-    async with SegmindAsyncHook(segmind_conn_id) as hook:
+    async with await async_hook(segmind_conn_id) as hook:
         while True:
             try:
                 step = resume(steps, outcome)
             except StopIteration as end:
                 return end.value
             outcome = await _carried_out(step, hook, warn)
+
+
+async def async_hook(segmind_conn_id: str) -> SegmindAsyncHook:
+    """Return a hook. Its modules are imported in a thread: the event loop would stand still for 0.2 s."""
+    global _hook_class
+    if _hook_class is None:
+        _hook_class = await asyncio.to_thread(_imported)
+    return _hook_class(segmind_conn_id)
+
+
+_hook_class: type[SegmindAsyncHook] | None = None
+
+
+def _imported() -> type[SegmindAsyncHook]:
+    from airflow_provider_segmind.hooks.segmind import SegmindAsyncHook
+
+    return SegmindAsyncHook
 
 
 async def _carried_out(step: Call[Any] | Wait, hook: SegmindAsyncHook, warn: Callable[[str], object]) -> Any:

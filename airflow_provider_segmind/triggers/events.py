@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from airflow_provider_segmind.api.answers import RequestReport
+from airflow_provider_segmind.api.awaited_turn import AwaitedTurn
 from airflow_provider_segmind.api.resolve import LostSubmit, Traces
 from airflow_provider_segmind.exceptions import SegmindError, error_as_json, error_from_json
 
@@ -30,7 +31,7 @@ def read_event(event: Any) -> RequestReport:
         raise error_from_json(event["error"])
     if isinstance(event, dict) and event.get("request_id") and isinstance(event.get("result"), dict):
         return RequestReport(event["request_id"], str(event.get("state")), event["result"])
-    raise SegmindError(f"the task was resumed without an event of its trigger, but with {event!r}")
+    raise _no_event(event)
 
 
 def traces_event(submit: LostSubmit, traces: Traces) -> dict[str, Any]:
@@ -49,7 +50,29 @@ def read_traces(event: Any) -> tuple[LostSubmit, Traces]:
     :raises SegmindError: If this is no event of that trigger.
     """
     if not isinstance(event, dict) or not isinstance(event.get("submit"), dict):
-        raise SegmindError(f"the task was resumed without an event of its trigger, but with {event!r}")
+        raise _no_event(event)
     submit = LostSubmit(**{**event["submit"], "ignore": tuple(event["submit"]["ignore"])})
     error = event.get("error")
     return submit, Traces(tuple(event["request_ids"]), error_from_json(error) if error else None)
+
+
+def turn_event(turn: AwaitedTurn, error: SegmindError | None) -> dict[str, Any]:
+    """Return the event of a wait for a turn."""
+    return {"turn": asdict(turn), "error": error_as_json(error) if error else None}
+
+
+def read_turn(event: Any) -> AwaitedTurn:
+    """
+    Return the turn that has come.
+
+    :raises SegmindError: The one that kept it from coming; or one that says what came instead of an event.
+    """
+    if not isinstance(event, dict) or not isinstance(event.get("turn"), dict):
+        raise _no_event(event)
+    if event.get("error"):
+        raise error_from_json(event["error"])
+    return AwaitedTurn(**event["turn"])
+
+
+def _no_event(event: Any) -> SegmindError:
+    return SegmindError(f"the task was resumed without an event of its trigger, but with {event!r}")

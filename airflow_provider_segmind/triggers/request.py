@@ -30,7 +30,9 @@ class SegmindRequestTrigger(BaseTrigger):
     :param segmind_conn_id: A connection of the type ``segmind``.
     :param submitted_at: When it was submitted, in seconds since the epoch.
     :param deadline: When to give up, in seconds since the epoch: a point in time survives a restart.
-    :param poll_interval: Seconds between looks; None to adapt to the request's age.
+    :param poll_interval: Seconds between looks; None to adapt to the request's age and to what is usual.
+    :param model: The model's slug: looks go by how long its requests usually take.
+    :param expected_duration: Seconds that the request is expected to take, if that is known better.
     """
 
     def __init__(
@@ -40,6 +42,8 @@ class SegmindRequestTrigger(BaseTrigger):
         submitted_at: float,
         deadline: float,
         poll_interval: float | None = None,
+        model: str | None = None,
+        expected_duration: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.request_id = request_id
@@ -47,6 +51,8 @@ class SegmindRequestTrigger(BaseTrigger):
         self.submitted_at = submitted_at
         self.deadline = deadline
         self.poll_interval = poll_interval
+        self.model = model
+        self.expected_duration = expected_duration
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and all that is needed to go on elsewhere."""
@@ -58,13 +64,22 @@ class SegmindRequestTrigger(BaseTrigger):
                 "submitted_at": self.submitted_at,
                 "deadline": self.deadline,
                 "poll_interval": self.poll_interval,
+                "model": self.model,
+                "expected_duration": self.expected_duration,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event, when the request has ended or the deadline has passed."""
         try:
-            request = FollowedRequest(self.request_id, self.submitted_at, self.deadline, self.poll_interval)
+            request = FollowedRequest(
+                self.request_id,
+                self.submitted_at,
+                self.deadline,
+                self.poll_interval,
+                self.model,
+                self.expected_duration,
+            )
             event = completed_event(
                 await driven(follow(request, time.time), self.segmind_conn_id, self.log.warning)
             )

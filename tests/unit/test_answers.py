@@ -55,13 +55,11 @@ def test_an_acceptance_without_an_id_is_unresolved(response: Response) -> None:
 def test_states(state: str) -> None:
     report = STATUS.read(ok({"status": state, "request_id": "req-1", "metrics": {}}))
     assert report.state == state.upper()
-    assert report.known_state
     assert report.completed == (state == "COMPLETED")
 
 
 def test_a_state_of_tomorrow_is_passed_on_and_is_no_end() -> None:
     report = STATUS.read(ok({"status": "PAUSED"}))
-    assert not report.known_state
     assert not report.completed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 
 from airflow_provider_segmind.api.answers import RequestReport
 from airflow_provider_segmind.api.call import Call
-from airflow_provider_segmind.api.follow import FollowedRequest, Wait, follow, resume
+from airflow_provider_segmind.api.expectation import Experience
+from airflow_provider_segmind.api.follow import LAST_TURN, FollowedRequest, Wait, follow, resume
 from airflow_provider_segmind.exceptions import (
     AuthenticationError,
     RateLimitedError,
@@ -40,8 +42,8 @@ class World:
         self.remarks: list[str] = []
         self.request = FollowedRequest(ID, START, START + timeout, poll_interval)
 
-    def run(self) -> RequestReport:
-        steps = follow(self.request, lambda: self.now)
+    def run(self, experience: Experience | None = None) -> RequestReport:
+        steps = follow(self.request, lambda: self.now, experience or Experience())
         outcome: Any = None
         while True:
             try:
@@ -82,11 +84,16 @@ def test_a_fresh_request_is_not_asked_about_at_once() -> None:
     assert 2 <= world.asked[0][1] <= 4
 
 
-def test_an_old_request_is_looked_at_soon() -> None:
-    world = World(job(60))
-    world.now += 300
-    world.run()
-    assert world.asked[0][1] <= 301
+def test_a_thousand_requests_that_are_taken_up_again_are_not_looked_at_together() -> None:
+    first_looks = []
+    for _ in range(1000):
+        world = World(job(60))
+        world.now += 300
+        world.run()
+        first_looks.append(world.asked[0][1] - 300)
+    assert 0 <= min(first_looks) < 1
+    assert 5 < max(first_looks) < 30
+    assert sum(look < 1 for look in first_looks) < 300
 
 
 def test_a_fixed_interval_is_kept() -> None:
@@ -101,6 +108,49 @@ def test_adaptive_waiting_asks_less_than_every_two_seconds_does() -> None:
     adaptive.run()
     fixed.run()
     assert len(adaptive.asked) < len(fixed.asked) / 2
+
+
+def test_what_a_request_took_is_remembered_for_the_next_ones() -> None:
+    def answer(call: Call[Any], age: float) -> RequestReport:
+        report = job(40)(call, age)
+        return replace(report, body={**report.body, "metrics": {"total_time": 40.0}})
+
+    experience = Experience()
+    looks = []
+    for _ in range(10):
+        world = World(answer)
+        world.request = replace(world.request, model="kling-o1-image-to-video")
+        world.run(experience)
+        looks.append(world.asked[-1][1])
+    assert looks[0] > 80, "it takes 144.5 s by Segmind's page, so nobody looks at 40 s"
+    assert looks[-1] < 50
+
+
+def test_an_expected_duration_goes_before_what_is_known() -> None:
+    world = World(job(12))
+    world.request = replace(world.request, model="kling-o1-image-to-video", expected_duration=12)
+    world.run()
+    assert world.asked[-1][1] < 15
+
+
+def test_a_look_is_worth_more_the_likelier_the_request_is_done() -> None:
+    turns = []
+
+    def answer(call: Call[Any], age: float) -> RequestReport:
+        if call.turn is not None:
+            turns.append((call.turn, age))
+        return job(144.5)(call, age)
+
+    world = World(answer)
+    world.request = replace(world.request, model="kling-o1-image-to-video")
+    world.run()
+    first, _ = turns[0]
+    assert first.likelihood(START + 30) < 0.001 < 0.4 < first.likelihood(START + 144.5) < 0.6
+    assert first.likelihood(START + 400) > 0.99
+    later, seen = turns[-1]
+    assert 0 < later.likelihood(START + seen + 5) < first.likelihood(START + seen + 5)
+    assert later.likelihood(START) == 0
+    assert all(turn.not_after == START + 900 + LAST_TURN for turn, _ in turns)
 
 
 def test_failed_is_an_end_and_says_why() -> None:

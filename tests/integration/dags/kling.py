@@ -18,6 +18,7 @@ DEFAULTS = {
     "wait_for_completion": True,
     "timeout": 60,
     "poll_interval": 0.1,
+    "expected_duration": None,
     "durable": True,
     "on_unresolved_submit": "fail",
 }

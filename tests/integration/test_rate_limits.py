@@ -1,0 +1,105 @@
+"""A key that allows few requests a minute: everything waits its turn, nothing fails, nothing is paid twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from airflow_provider_segmind.durability import submission
+from airflow_provider_segmind.emulator.running import RunningEmulator
+from airflow_provider_segmind.hooks.segmind import SegmindHook
+from airflow_provider_segmind.triggers.events import read_event
+from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
+
+Run = Callable[..., dict[str, Any]]
+MODES = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "blocking"])
+REFUSED = {"on": "submit", "status": 429, "reset_in": 0.5}
+
+
+@MODES
+def test_a_submit_that_is_refused_waits_for_its_turn_and_uses_up_no_retry(
+    emulator: RunningEmulator, run_dag: Run, said: Callable[[], str], deferrable: bool
+) -> None:
+    emulator.faults({**REFUSED, "count": 2})
+    clip = run_dag("kling", deferrable=deferrable, timeout=60)["clip"]
+    assert (clip.state, clip.try_number) == ("success", 1)
+    assert (emulator.ledger()["submits"], emulator.ledger()["count"]) == (1, 1)
+    assert emulator.requests()["endpoints"]["submit"] == 3
+    assert emulator.requests()["endpoints"]["history"] == 0, "a refused submit was certainly not accepted"
+    assert said().count("Waiting for a turn") == 2
+
+
+@MODES
+def test_a_submit_that_gets_no_turn_fails_in_the_end_and_says_that_nothing_was_charged(
+    emulator: RunningEmulator, run_dag: Run, said: Callable[[], str], deferrable: bool
+) -> None:
+    emulator.faults(REFUSED)
+    clip = run_dag("kling", deferrable=deferrable, timeout=1)["clip"]
+    assert clip.state == "failed"
+    assert emulator.ledger()["submits"] == 0
+    assert "nothing was charged" in said()
+
+
+def test_a_refusal_after_a_lost_submit_waits_for_its_turn_too(
+    emulator: RunningEmulator, run_dag: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submission, "LATEST_ROW", 2.0)
+    emulator.faults(
+        {"on": "submit", "drop": "before", "count": 1},
+        {**REFUSED, "count": 1},
+    )
+    clip = run_dag("kling")["clip"]
+    assert (clip.state, emulator.ledger()["count"]) == ("success", 1)
+
+
+def waited_for(count: int, conn_id: str = "segmind_default") -> list[Any]:
+    """Submit requests, wait for all of them on one event loop, and return the events."""
+    requests = [SegmindHook(conn_id).submit("fast-text-to-image", {"prompt": f"fox {n}"}) for n in range(count)]
+    now = time.time()
+
+    async def event(request_id: str) -> Any:
+        trigger = SegmindRequestTrigger(request_id, conn_id, now, now + 60, poll_interval=0.1)
+        return (await anext(trigger.run())).payload
+
+    async def events() -> list[Any]:
+        return await asyncio.gather(*(event(request.request_id) for request in requests))
+
+    return asyncio.run(events())
+
+
+def polls(emulator: RunningEmulator) -> list[dict[str, Any]]:
+    return [each for each in emulator.requests()["log"] if each["endpoint"] in ("status", "result")]
+
+
+def test_a_connection_that_says_its_limit_never_sees_a_429(
+    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = emulator.connection()
+    connection["extra"]["requests_per_minute"] = 1200
+    monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(connection))
+    events = waited_for(8)
+    assert [read_event(event).state for event in events] == ["COMPLETED"] * 8
+    moments = [poll["monotonic"] for poll in polls(emulator)]
+    assert all(later - earlier > 0.02 for earlier, later in pairwise(moments)), "50 ms, with a little jitter"
+
+
+def test_a_429_pauses_all_that_wait_with_the_key_until_the_reset(
+    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = emulator.connection()
+    connection["extra"]["requests_per_minute"] = 6000
+    monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(connection))
+    emulator.faults({"on": "status", "status": 429, "reset_in": 1.5, "count": 1, "skip": 3})
+    events = waited_for(8)
+    assert [read_event(event).state for event in events] == ["COMPLETED"] * 8
+    told = polls(emulator)
+    refused_at = next(poll["monotonic"] for poll in told if poll["status"] == 429)
+    paused = [poll for poll in told if refused_at + 0.2 < poll["monotonic"] < refused_at + 1.4]
+    assert paused == []
+    assert sum(poll["status"] == 429 for poll in told) == 1
