@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from airflow_provider_segmind.emulator.running import RunningEmulator, running_e
 
 Run = Callable[..., dict[str, Any]]
 MODES = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "blocking"])
+KLING = "kling-o1-image-to-video"
 REMEMBERS = Version(airflow_version) >= Version("3.3")
 
 
@@ -22,6 +24,20 @@ def _short_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """A row of the history is taken to come within 3 s here, not a minute."""
     monkeypatch.setattr("airflow_provider_segmind.durability.submission.LATEST_ROW", 3.0)
     monkeypatch.setattr("airflow_provider_segmind.api.resolve.LOOK_EVERY", 0.5)
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """What was sent to Airflow's metrics, by name and model."""
+    sent: Counter[str] = Counter()
+
+    class Sink:
+        @staticmethod
+        def incr(name: str, tags: dict[str, str]) -> None:
+            sent[f"{name} {tags['model']}"] += 1
+
+    monkeypatch.setattr("airflow_provider_segmind.durability.submission.Stats", Sink)
+    return sent
 
 
 @MODES
@@ -37,7 +53,7 @@ def _short_search(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=lambda fault: " ".join(map(str, fault)),
 )
 def test_an_accepted_submit_without_an_answer_is_adopted(
-    emulator: RunningEmulator, run_dag: Run, deferrable: bool, fault: dict[str, Any]
+    emulator: RunningEmulator, run_dag: Run, deferrable: bool, fault: dict[str, Any], counted: Counter[str]
 ) -> None:
     emulator.faults({"on": "submit", "count": 1, **fault})
     clip = run_dag("kling", deferrable=deferrable)["clip"]
@@ -45,6 +61,7 @@ def test_an_accepted_submit_without_an_answer_is_adopted(
     assert (clip.state, clip.try_number) == ("success", 1)
     assert clip.xcoms["request_id"] == charge["request_id"]
     assert charge["request_id"] in clip.value
+    assert counted == {f"segmind.unresolved {KLING}": 1, f"segmind.adopted {KLING}": 1}
 
 
 @MODES
@@ -102,10 +119,26 @@ def test_the_deadline_costs_no_second_charge(
 
 
 @pytest.mark.skipif(not REMEMBERS, reason="only Airflow 3.3 and later remember; the tests run there too")
-def test_a_retry_goes_on_with_the_request_that_was_too_slow(emulator: RunningEmulator, run_dag: Run) -> None:
+def test_a_retry_goes_on_with_the_request_that_was_too_slow(
+    emulator: RunningEmulator, run_dag: Run, counted: Counter[str]
+) -> None:
     emulator.faults({"on": "status", "json": {"status": "QUEUED"}, "count": 1})
     clip = run_dag("kling", timeout=0.5, poll_interval=5)["clip"]
     assert (clip.state, clip.try_number, emulator.ledger()["submits"]) == ("success", 2, 1)
+    assert counted == {f"segmind.submitted {KLING}": 1, f"segmind.reattached {KLING}": 1}
+
+
+@pytest.mark.skipif(not REMEMBERS, reason="only Airflow 3.3 and later remember; the tests run there too")
+def test_a_retry_gets_the_video_of_an_expired_record_from_the_history(
+    run_dag: Run, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+) -> None:
+    monkeypatch.setattr("airflow_provider_segmind.api.follow.REGISTRATION_GRACE", 0.0)
+    with running_emulator(latency=0.3, retention=1.0) as emulator:
+        monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(emulator.connection()))
+        emulator.faults({"on": "status", "json": {"status": "QUEUED"}, "count": 1})
+        clip = run_dag("kling", timeout=1.0, poll_interval=5)["clip"]
+        assert (clip.state, clip.try_number, emulator.ledger()["submits"]) == ("success", 2, 1)
+    assert counted == {f"segmind.submitted {KLING}": 1, f"segmind.recovered {KLING}": 1}
 
 
 @pytest.mark.skipif(REMEMBERS, reason="Airflow 3.3 and later remember")

@@ -12,6 +12,8 @@ from typing import Any
 SERVER = os.environ.get("CRASH_POSTGRES", "postgres@127.0.0.1:5432")
 """User, host and port of a PostgreSQL that trusts us."""
 
+ABANDONED = "20s"
+
 
 @contextmanager
 def database() -> Iterator[tuple[str, Mapping[str, str]]]:
@@ -22,6 +24,9 @@ def database() -> Iterator[tuple[str, Mapping[str, str]]]:
         return
     name = f"segmind_crash_{secrets.token_hex(4)}"
     _execute(server, f"CREATE DATABASE {name}")
+    # The workers of a scheduler that is killed have inherited its socket: while they live, its transaction and the
+    # locks of it would, too.
+    _execute(server, f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '{ABANDONED}'")
     try:
         yield "PostgreSQL", {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{SERVER}/{name}"}
     finally:

@@ -9,9 +9,14 @@ from typing import Any
 
 from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
 
-from .dags.events import CASES, Case
+from .dags.events import CASES, Case, Side
 
-LATENCY = 3.0
+LATENCY = {Side.DEFERRED: 10.0, Side.BLOCKING: 3.0, Side.PLAIN: 3.0}
+"""
+Seconds that a request takes. A task that is resumed before the scheduler has noticed that it was deferred is taken
+for killed by Airflow, and started again: so what waits without a slot waits a little longer.
+"""
+
 MAPPED_TIMEOUT = 10.0
 
 
@@ -20,7 +25,7 @@ def segminds() -> Iterator[Mapping[Case, RunningEmulator]]:
     """Run them all."""
     with ExitStack() as running:
         yield {
-            case: running.enter_context(running_emulator(**{"latency": LATENCY, **case.event.segmind}))
+            case: running.enter_context(running_emulator(**{"latency": LATENCY[case.side], **case.event.segmind}))
             for case in CASES
         }
 
