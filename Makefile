@@ -12,7 +12,7 @@ VERSIONS := 2.11 3.0 3.1 3.2
 FORGETFUL := tests/integration/test_paid_once.py::test_an_airflow_that_cannot_remember_says_so
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test test-interrupted test-crashes check check-versions version-% build format constraints clean
+.PHONY: help install demo ui test test-interrupted test-crashes bench check check-versions version-% build format constraints clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ test-interrupted: install ## Interrupt a real Airflow in the middle of the demo:
 
 test-crashes: install ## Kill a real Airflow at every point of a task, and count the charges
 	$(BIN)/python -m pytest -q tests/e2e/test_crash_matrix.py
+
+bench: install ## Measure what waiting costs, next to what one would write instead (LONG=1: the sizes that take an hour, too)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) --group bench
+	$(BIN)/python -m benchmarks $(if $(LONG),--long)
 
 check: install ## Lint, check types, build, and try the wheel in a clean environment
 	$(BIN)/ruff check .

@@ -44,7 +44,7 @@ class Expectation:
 
     def done_between(self, seen: float, age: float) -> float:
         """Return how likely a request is done at an age, given that it was not when it was seen last."""
-        if age <= seen:
+        if age <= max(seen, 0):
             return 0.0
         before = _beyond(self._spreads_from_typical(seen)) if seen > 0 else 1.0
         after = _beyond(self._spreads_from_typical(age))

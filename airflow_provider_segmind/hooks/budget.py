@@ -84,7 +84,7 @@ class Budget:
         if reset_at is None and self._paused():
             return
         if reset_at is None:
-            pause = min(FIRST_PAUSE * 2**self._refusals, MINUTE)
+            pause = min(FIRST_PAUSE * 2 ** min(self._refusals, 10), MINUTE)
             reset_at = now + pause * random.uniform(0.5, 1)  # noqa: S311 - spreading load needs no secrecy
         if reset_at <= now:
             return
@@ -104,7 +104,7 @@ class Budget:
     async def _queued(self, turn: Turn | None, request_id: str | None) -> None:
         ticket = _Ticket(turn, asyncio.get_running_loop().create_future())
         self._waiting.append(ticket)
-        if self._serving is None:
+        if self._serving is None or self._serving.done():
             self._serving = asyncio.create_task(self._serve())
         try:
             async with asyncio.timeout(ticket.patience()):

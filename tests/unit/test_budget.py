@@ -140,6 +140,16 @@ async def test_a_queue_that_emptied_is_served_again() -> None:
     await asyncio.wait_for(_turn(budget), 5)
 
 
+async def test_a_queue_that_is_often_empty_is_served_to_the_end() -> None:
+    budget = Budget(24_000)
+
+    async def one() -> None:
+        for _ in range(40):
+            await budget.turn(likely(0.5))
+
+    await asyncio.wait_for(asyncio.gather(*(one() for _ in range(6))), 20)
+
+
 async def test_connections_with_the_same_key_share_a_budget() -> None:
     def budget(key: str, **extra: object) -> Budget:
         return shared_budget(read_connection("c", password=key, host=None, extra=extra))

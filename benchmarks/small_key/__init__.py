@@ -1,0 +1,18 @@
+"""What becomes of mapped tasks on a key that allows few requests a minute: `python -m benchmarks.small_key`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.report import Section
+from benchmarks.small_key.played import played
+from benchmarks.small_key.settings import Settings
+
+
+def run(folder: Path, *, long: bool) -> Section:
+    """
+    Compare at the real durations: some six minutes; three times if `long`.
+
+    :param folder: Gets the picture and the figures.
+    """
+    return played(folder, Settings(), rounds=3 if long else 1)

@@ -1,0 +1,1 @@
+"""Other triggers for the same jobs, as a provider without ours would have them, and two that measure."""
