@@ -78,7 +78,7 @@ def test_what_no_retry_can_mend_fails_at_once(
     assert words in said()
 
 
-@pytest.mark.parametrize("fault", [{"status": 429, "reset_in": 0}, {"status": 503}, {"status": 500}], ids=str)
+@pytest.mark.parametrize("fault", [{"status": 503}, {"status": 500}], ids=str)
 def test_what_a_retry_can_mend_follows_the_retries(
     emulator: RunningEmulator, run_dag: Run, fault: dict[str, Any]
 ) -> None:
