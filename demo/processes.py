@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _GRACE = 3.0
+_KILLED = 10.0
 _PAUSE = 0.1
 
 
@@ -114,6 +116,15 @@ class Processes:
     def _members(self) -> list[psutil.Process]:
         sessions = {process.popen.pid for process in self._running}
         return [each for each in psutil.process_iter() if _session(each) in sessions]
+
+
+def kill(process: Process, *, with_children: bool) -> None:
+    """Kill a process, and if asked for all that it has started, with SIGKILL, and wait until it is gone."""
+    for each in psutil.process_iter():
+        if each.pid == process.popen.pid or (with_children and _session(each) == process.popen.pid):
+            with suppress(psutil.Error):
+                each.send_signal(signal.SIGKILL)
+    process.popen.wait(_KILLED)
 
 
 def _session(process: psutil.Process) -> int | None:

@@ -6,25 +6,21 @@ import resource
 import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from benchmarks.triggerer.airflow_home import home
 from benchmarks.triggerer.asking import Clerk, clerk
 from benchmarks.triggerer.database import Databases, databases
 from benchmarks.triggerer.stopping import orderly
 from demo.processes import Processes
+from tests.e2e.crash.waiting import Waiting
 
 TEMPLATE = "template"
 START_SECONDS = 240.0
-_PAUSE = 0.25
 _OPEN_FILES = 16_384
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -58,22 +54,12 @@ def bench(scale: float) -> Iterator[Bench]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def until(what: str, look: Callable[[], T | None], seconds: float = START_SECONDS) -> T:
-    """Return what ``look`` returns, as soon as that is not None."""
-    deadline = time.monotonic() + seconds
-    while (found := look()) is None:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"gave up waiting for {what} after {seconds:.0f} s")
-        time.sleep(_PAUSE)
-    return found
-
-
 def _migrate(folder: Path, environment: dict[str, str]) -> None:
     processes = Processes(folder)
     try:
         command = [sys.executable, "-m", "airflow", "db", "migrate"]
         migrating = processes.start("migrate", command, environment, lasting=False)
-        until("the database", lambda: processes.finished(migrating) or None)
+        Waiting(START_SECONDS).until("the database", lambda: processes.finished(migrating) or None)
     finally:
         processes.stop()
 

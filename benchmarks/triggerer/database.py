@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -11,8 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-SERVER = os.environ.get("BENCH_POSTGRES", "postgres@127.0.0.1:5432")
-"""User, host and port of a PostgreSQL that trusts us."""
+from tests.e2e.crash.database import SERVER, execute, postgres
 
 
 class Databases(Protocol):
@@ -33,7 +30,7 @@ class Databases(Protocol):
 @contextmanager
 def databases(folder: Path) -> Iterator[Databases]:
     """Yield where to make databases; those that were made are gone in the end."""
-    driver = _driver()
+    driver = postgres()
     if driver is None:
         yield _Files(folder)
         return
@@ -64,19 +61,11 @@ class _Postgres:
     def drop(self) -> None:
         for name in self._made:
             with suppress(self._driver.Error):
-                self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+                execute(self._driver, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def _make(self, name: str, how: str) -> None:
         self._made.append(f"{self._prefix}_{name}")
-        self._execute(f"CREATE DATABASE {self._prefix}_{name}{how}")
-
-    def _execute(self, statement: str) -> None:
-        connection = self._driver.connect(f"postgresql://{SERVER}/postgres", connect_timeout=3)
-        try:
-            connection.autocommit = True
-            connection.cursor().execute(statement)
-        finally:
-            connection.close()
+        execute(self._driver, f"CREATE DATABASE {self._prefix}_{name}{how}")
 
 
 class _Files:
@@ -96,14 +85,3 @@ class _Files:
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.db"
-
-
-def _driver() -> Any:
-    """Return the PostgreSQL driver, if Airflow could use it and the server answers."""
-    try:
-        driver = importlib.import_module("psycopg2")
-        importlib.import_module("asyncpg")
-        driver.connect(f"postgresql://{SERVER}/postgres", connect_timeout=3).close()
-    except Exception:  # noqa: BLE001 - then there is none
-        return None
-    return driver

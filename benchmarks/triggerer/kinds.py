@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -45,12 +44,10 @@ def trigger_of(kind: Kind, job: Job) -> tuple[str, dict[str, Any]]:
 def _segmind(job: Job) -> tuple[str, dict[str, Any]]:
     from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
 
-    told: dict[str, Any] = {"model": MODEL}
-    known = inspect.signature(SegmindRequestTrigger).parameters
     return SegmindRequestTrigger(
         request_id=job.request_id,
         segmind_conn_id=CONN_ID,
         submitted_at=job.submitted_at,
         deadline=job.submitted_at + PATIENCE,
-        **{name: value for name, value in told.items() if name in known},
+        model=MODEL,
     ).serialize()

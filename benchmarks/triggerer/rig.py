@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
 from benchmarks.triggerer import segmind_running
 from benchmarks.triggerer.airflow_home import Home, home, reaching
-from benchmarks.triggerer.bench import TEMPLATE, Bench, until
+from benchmarks.triggerer.bench import START_SECONDS, TEMPLATE, Bench
 from benchmarks.triggerer.plan import Case
 from benchmarks.triggerer.segmind_running import Segmind
-from demo.processes import Process, Processes
+from demo.processes import Process, Processes, kill
+from tests.e2e.crash.waiting import Waiting
 
 BLOCKED = b"async thread was blocked"
 
@@ -53,11 +49,7 @@ class Rig:
 
     def kill_triggerer(self) -> None:
         """Kill the triggerer and all that it has started, with SIGKILL."""
-        for each in psutil.process_iter():
-            with suppress(psutil.Error, OSError):
-                if os.getsid(each.pid) == self.pid:
-                    each.send_signal(signal.SIGKILL)
-        self.triggerer.popen.wait(10)
+        kill(self.triggerer, with_children=True)
 
     def check(self) -> None:
         """See that the triggerer runs."""
@@ -85,7 +77,7 @@ def rigged(bench: Bench, cases: list[Case], processes: Processes) -> list[Rig]:
         bench.clerk.ask("meter", rig.database, path=str(rig.meter))
         rig.start_triggerer()
     for rig in rigs:
-        until(f"the triggerer of {rig.case.name}", lambda rig=rig: _up(rig))
+        Waiting(START_SECONDS).until(f"the triggerer of {rig.case.name}", lambda rig=rig: _up(rig))
     return rigs
 
 
@@ -96,7 +88,7 @@ def _rig(bench: Bench, case: Case, processes: Processes) -> Rig:
     database = bench.databases.url(case.name)
     settled = home(folder, database, case.size)
     segmind_running.start(processes, f"{case.name}-segmind", folder, settled.environment, bench.scale)
-    segmind = until("Segmind", lambda: segmind_running.found(folder))
+    segmind = Waiting(START_SECONDS).until("Segmind", lambda: segmind_running.found(folder))
     return Rig(case, settled, database, segmind, processes)
 
 

@@ -1,4 +1,4 @@
-"""The database of the campaign's Airflow: PostgreSQL if one is at hand, else SQLite."""
+"""The database of the campaign's Airflow, and of the benchmarks': PostgreSQL if one is at hand, else SQLite."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ ABANDONED = "20s"
 @contextmanager
 def database() -> Iterator[tuple[str, Mapping[str, str]]]:
     """Create a database and drop it in the end; yield its kind and what tells Airflow of it."""
-    server = _postgres()
+    server = postgres()
     if server is None:
         yield "SQLite", {}
         return
     name = f"segmind_crash_{secrets.token_hex(4)}"
-    _execute(server, f"CREATE DATABASE {name}")
+    execute(server, f"CREATE DATABASE {name}")
     # The workers of a scheduler that is killed have inherited its socket: while they live, its transaction and the
     # locks of it would, too.
-    _execute(server, f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '{ABANDONED}'")
+    execute(server, f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '{ABANDONED}'")
     try:
         yield "PostgreSQL", {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{SERVER}/{name}"}
     finally:
-        _execute(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        execute(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
-def _postgres() -> Any:
-    """Return the driver, if Airflow could use it and the server answers."""
+def postgres() -> Any:
+    """Return the driver, if Airflow could use it and the server answers; None if not."""
     try:
         driver = importlib.import_module("psycopg2")
         importlib.import_module("asyncpg")
@@ -44,7 +44,8 @@ def _postgres() -> Any:
     return driver
 
 
-def _execute(driver: Any, statement: str) -> None:
+def execute(driver: Any, statement: str) -> None:
+    """Have the server do something outside of any transaction."""
     connection = driver.connect(f"postgresql://{SERVER}/postgres", connect_timeout=3)
     try:
         connection.autocommit = True

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,14 +11,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
 import requests
 
 from demo import airflow_running
 from demo.airflow_api import AirflowApi, Run
 from demo.airflow_home import AirflowHome, configured_home
 from demo.folder import DemoFolder
-from demo.processes import Process, Processes
+from demo.processes import Process, Processes, kill
 
 from .waiting import Waiting
 
@@ -119,11 +116,11 @@ class RealAirflow:
 
     def kill_triggerer(self, job: int) -> None:
         """Kill a triggerer and all that it has started, with SIGKILL."""
-        _kill(self._triggerers.pop(job), with_children=True)
+        kill(self._triggerers.pop(job), with_children=True)
 
     def replace_scheduler(self, *, with_workers: bool) -> None:
         """Kill the scheduler with SIGKILL, and start another one."""
-        _kill(self._scheduler, with_children=with_workers)
+        kill(self._scheduler, with_children=with_workers)
         self._started += 1
         self._scheduler = _start(self._processes, self._home, "scheduler", self._started)
 
@@ -169,15 +166,6 @@ def _started(processes: Processes, name: str) -> Process:
 def _start(processes: Processes, home: AirflowHome, component: str, number: int) -> Process:
     command = [sys.executable, "-m", "airflow", component, "--skip-serve-logs"]
     return processes.start(f"{component}-{number}", command, home.environment)
-
-
-def _kill(process: Process, *, with_children: bool) -> None:
-    """Kill a process, and if asked for all that it has started, with SIGKILL."""
-    for each in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            if each.pid == process.popen.pid or (with_children and os.getsid(each.pid) == process.popen.pid):
-                each.send_signal(signal.SIGKILL)
-    process.popen.wait(10)
 
 
 def forget(root: Path) -> None:
