@@ -71,10 +71,13 @@ def triggerers(airflow: RealAirflow, restarted: Stage, replaced: Stage) -> Steps
     for stage in (restarted, replaced):
         yield from stage.reached("deferred")
         yield from stage.polled_again()
-    airflow.kill_triggerer(_triggerer_of(restarted))
+    killed = _triggerer_of(restarted)
+    airflow.kill_triggerer(killed)
     airflow.start_triggerer()
     for stage in (restarted, replaced):
         yield from stage.polled_again()
+    while _triggerer_of(replaced) == killed:  # what Airflow says of a task is not looked up at every step
+        yield f"{replaced.case.task_id}: to be seen in another triggerer than {killed}"
     restarted.finish()
     airflow.start_triggerer()
     airflow.kill_triggerer(_triggerer_of(replaced))
