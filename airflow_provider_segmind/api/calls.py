@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, Literal
 
 from airflow_provider_segmind.api import answers
-from airflow_provider_segmind.api.call import Call, Service
+from airflow_provider_segmind.api.call import Call, Service, Turn
 from airflow_provider_segmind.exceptions import InvalidParameterError
 
 SYNC_LIMIT = 128 * 1024 * 1024
@@ -41,10 +41,14 @@ def submit(model: str, parameters: Mapping[str, Any]) -> Call[answers.SubmittedR
     )
 
 
-def status(request_id: str) -> Call[answers.RequestReport]:
-    """Ask for the state of a request, without its output."""
+def status(request_id: str, turn: Turn | None = None) -> Call[answers.RequestReport]:
+    """
+    Ask for the state of a request, without its output.
+
+    :param turn: How long the question may wait for others.
+    """
     path = f"/v2/requests/{checked_request_id(request_id)}/status"
-    return Call("GET", Service.GATEWAY, path, answers.report, request_id=request_id)
+    return Call("GET", Service.GATEWAY, path, answers.report, request_id=request_id, turn=turn)
 
 
 def result(request_id: str) -> Call[answers.RequestReport]:

@@ -9,7 +9,7 @@ operator drive the same generator, so that both wait in the same way.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -95,7 +95,7 @@ def look(request_id: str, age: float, turn: Turn | None = None) -> Steps:
     :raises SegmindError: If the request has ended in another way than COMPLETED, or cannot be asked about.
     """
     try:
-        report: RequestReport = yield replace(calls.status(request_id), turn=turn)
+        report: RequestReport = yield calls.status(request_id, turn)
         if report.completed:
             report = yield calls.result(request_id)
     except _PASSING_TROUBLE as trouble:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -177,12 +177,11 @@ class _Ticket:
         return None if self.turn is None else max(self.turn.not_after - time.time(), 0)
 
 
-_budgets: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Budget]] = WeakKeyDictionary()
+_budgets: WeakKeyDictionary[asyncio.AbstractEventLoop, defaultdict[str, Budget]] = WeakKeyDictionary()
 
 
 def shared_budget(connection: SegmindConnection) -> Budget:
     """Return the budget of a connection's key on the running loop."""
-    budgets = _budgets.setdefault(asyncio.get_running_loop(), {})
-    budget = budgets.setdefault(connection.api_key, Budget())
+    budget = _budgets.setdefault(asyncio.get_running_loop(), defaultdict(Budget))[connection.api_key]
     budget.allow(connection.requests_per_minute)
     return budget

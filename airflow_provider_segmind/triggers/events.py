@@ -74,5 +74,10 @@ def read_turn(event: Any) -> AwaitedTurn:
     return AwaitedTurn(**event["turn"])
 
 
+def broken_off(what: str, cause: Exception) -> SegmindError:
+    """Return the error of a trigger that met something that nobody has foreseen."""
+    return SegmindError(f"{what} broke off: {type(cause).__name__}: {cause}")
+
+
 def _no_event(event: Any) -> SegmindError:
     return SegmindError(f"the task was resumed without an event of its trigger, but with {event!r}")

@@ -10,9 +10,8 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_segmind.api.resolve import LostSubmit, Traces, find_lost
-from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.triggers.driving import driven
-from airflow_provider_segmind.triggers.events import traces_event
+from airflow_provider_segmind.triggers.events import broken_off, traces_event
 
 
 class SegmindLostSubmitTrigger(BaseTrigger):
@@ -49,7 +48,7 @@ class SegmindLostSubmitTrigger(BaseTrigger):
             )
         except Exception as error:
             self.log.exception("Looking for a lost submit broke off")
-            traces = Traces(trouble=SegmindError(f"looking broke off: {type(error).__name__}: {error}"))
+            traces = Traces(trouble=broken_off("looking", error))
         yield TriggerEvent(traces_event(self.submit, traces))
 
     async def on_kill(self) -> None:

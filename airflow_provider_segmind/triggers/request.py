@@ -11,7 +11,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_segmind.api.follow import FollowedRequest, follow
 from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.triggers.driving import driven
-from airflow_provider_segmind.triggers.events import completed_event, error_event
+from airflow_provider_segmind.triggers.events import broken_off, completed_event, error_event
 
 
 class SegmindRequestTrigger(BaseTrigger):
@@ -87,8 +87,7 @@ class SegmindRequestTrigger(BaseTrigger):
             event = error_event(self.request_id, error)
         except Exception as error:
             self.log.exception("Waiting for request %s broke off", self.request_id)
-            broken = SegmindError(f"waiting broke off: {type(error).__name__}: {error}")
-            event = error_event(self.request_id, broken)
+            event = error_event(self.request_id, broken_off("waiting", error))
         yield TriggerEvent(event)
 
     async def on_kill(self) -> None:

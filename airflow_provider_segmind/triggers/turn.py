@@ -13,7 +13,7 @@ from airflow_provider_segmind.api.awaited_turn import AwaitedTurn
 from airflow_provider_segmind.api.call import Turn
 from airflow_provider_segmind.exceptions import RateLimitedError, SegmindError
 from airflow_provider_segmind.triggers.driving import async_hook
-from airflow_provider_segmind.triggers.events import turn_event
+from airflow_provider_segmind.triggers.events import broken_off, turn_event
 
 
 class SegmindTurnTrigger(BaseTrigger):
@@ -56,5 +56,5 @@ class SegmindTurnTrigger(BaseTrigger):
             error = failure
         except Exception as failure:
             self.log.exception("Waiting for a turn broke off")
-            error = SegmindError(f"waiting for a turn broke off: {type(failure).__name__}: {failure}")
+            error = broken_off("waiting for a turn", failure)
         yield TriggerEvent(turn_event(self.turn, error))
