@@ -35,6 +35,12 @@ def test_a_submit_that_is_refused_waits_for_its_turn_and_uses_up_no_retry(
     assert said().count("Waiting for a turn") == 2
 
 
+def test_a_reset_that_is_over_already_uses_up_no_retry_either(emulator: RunningEmulator, run_dag: Run) -> None:
+    emulator.faults({**REFUSED, "reset_in": 0, "count": 1})
+    clip = run_dag("kling")["clip"]
+    assert (clip.state, clip.try_number, emulator.ledger()["count"]) == ("success", 1, 1)
+
+
 @MODES
 def test_a_submit_that_gets_no_turn_fails_in_the_end_and_says_that_nothing_was_charged(
     emulator: RunningEmulator, run_dag: Run, said: Callable[[], str], deferrable: bool
@@ -73,16 +79,20 @@ def waited_for(count: int, conn_id: str = "segmind_default") -> list[Any]:
     return asyncio.run(events())
 
 
+def tell_the_limit(emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch, requests_per_minute: int) -> None:
+    connection = emulator.connection()
+    connection["extra"]["requests_per_minute"] = requests_per_minute
+    monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(connection))
+
+
 def polls(emulator: RunningEmulator) -> list[dict[str, Any]]:
     return [each for each in emulator.requests()["log"] if each["endpoint"] in ("status", "result")]
 
 
-def test_a_connection_that_says_its_limit_never_sees_a_429(
+def test_a_connection_that_says_its_limit_spaces_its_requests(
     emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection = emulator.connection()
-    connection["extra"]["requests_per_minute"] = 1200
-    monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(connection))
+    tell_the_limit(emulator, monkeypatch, 1200)
     events = waited_for(8)
     assert [read_event(event).state for event in events] == ["COMPLETED"] * 8
     moments = [poll["monotonic"] for poll in polls(emulator)]
@@ -92,9 +102,7 @@ def test_a_connection_that_says_its_limit_never_sees_a_429(
 def test_a_429_pauses_all_that_wait_with_the_key_until_the_reset(
     emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection = emulator.connection()
-    connection["extra"]["requests_per_minute"] = 6000
-    monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(connection))
+    tell_the_limit(emulator, monkeypatch, 6000)
     emulator.faults({"on": "status", "status": 429, "reset_in": 1.5, "count": 1, "skip": 3})
     events = waited_for(8)
     assert [read_event(event).state for event in events] == ["COMPLETED"] * 8
