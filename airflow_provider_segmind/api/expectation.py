@@ -44,14 +44,15 @@ class Expectation:
 
     def done_between(self, seen: float, age: float) -> float:
         """Return how likely a request is done at an age, given that it was not when it was seen last."""
-        if age <= max(seen, 0):
+        if age <= seen:
             return 0.0
-        before = _beyond(self._spreads_from_typical(seen)) if seen > 0 else 1.0
+        before = _beyond(self._spreads_from_typical(seen))
         after = _beyond(self._spreads_from_typical(age))
         return 1 - after / before if before > 0 else 1.0
 
     def _spreads_from_typical(self, age: float) -> float:
-        return math.log(age / self.typical) / self.spread
+        # A negative age is that of a request from a clock that is ahead of this one.
+        return (math.log(age) - math.log(self.typical)) / self.spread if age > 0 else -math.inf
 
 
 def _beyond(z: float) -> float:

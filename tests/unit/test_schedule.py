@@ -8,7 +8,7 @@ from itertools import pairwise
 from statistics import mean
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_segmind.api.expectation import KNOWN, UNKNOWN, Expectation, Experience
@@ -63,6 +63,7 @@ def test_a_straggler_is_asked_about_ever_less() -> None:
 
 
 @given(st.floats(0, 1e7), st.floats(0.01, 1e6), st.sampled_from([0.1, 0.25, 1.2]), st.floats(0.1, 1e4) | st.none())
+@example(age=5e-324, typical=2.0, spread=0.1, poll_interval=None)
 def test_any_wait_is_a_sensible_number(
     age: float, typical: float, spread: float, poll_interval: float | None
 ) -> None:
@@ -74,6 +75,11 @@ def test_any_wait_is_a_sensible_number(
         assert wait == poll_interval
     assert 0 <= first_look(age, poll_interval, expected) <= max(wait, LONGEST_BLIND) + 4
     assert 0 <= expected.done_between(age / 2, age) <= 1
+
+
+def test_a_request_from_a_clock_that_is_ahead_is_not_done() -> None:
+    assert KNOWN[KLING].done_between(-20, -10) == 0
+    assert KNOWN[KLING].done_between(-20, 300) > 0.99
 
 
 def test_what_is_usual_follows_what_was_seen() -> None:
