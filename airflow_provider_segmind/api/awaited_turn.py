@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
+from airflow_provider_segmind.api.rate_limit import backoff
+from airflow_provider_segmind.api.resolve import LostSubmit
 from airflow_provider_segmind.exceptions import RateLimitedError
-
-FIRST_SPREAD = 5.0
-"""Seconds over which those who wait without a queue come back after a reset; doubled with each refusal."""
-
-LARGEST_SPREAD = 60.0
 
 
 @dataclass(frozen=True)
@@ -18,45 +17,69 @@ class AwaitedTurn:
     """
     What a task waits for that could not submit.
 
-    :param reset_at: When the rate limit ends, in seconds since the epoch; None if Segmind did not say.
+    :param not_before: When the rate limit ends, in seconds since the epoch.
     :param deadline: When to give up, in seconds since the epoch.
     :param refusals: How often the submit has been refused.
+    :param lost: The submit without an answer in whose place this one was to be made, if there is one.
     """
 
-    reset_at: float | None
+    not_before: float
     deadline: float
     refusals: int = 1
+    lost: LostSubmit | None = None
 
     def missed(self) -> RateLimitedError:
         """Return the error of a turn that did not come before the deadline."""
-        return RateLimitedError(
-            f"the submit was refused {self.refusals} times and found no turn within the task's timeout; "
+        charged = (
             "nothing was charged"
+            if self.lost is None
+            else "it was to replace one whose answer was lost, and which the request history does not show"
+        )
+        return RateLimitedError(
+            f"the submit was refused {self.refusals} times and found no turn within the task's timeout; {charged}"
         )
 
     def alone(self, now: float) -> float:
         """
-        Return the seconds to wait where there is no queue to wait in: until the reset, and a little longer.
+        Return the seconds to wait where there is no queue to wait in: until the limit's end, and a little longer,
+        spread over more time with each refusal. Not beyond the deadline.
 
         :param now: Seconds since the epoch.
         """
-        spread = min(FIRST_SPREAD * 2 ** min(self.refusals - 1, 10), LARGEST_SPREAD)
-        until_reset = max(self.reset_at - now, 0) if self.reset_at is not None else spread
-        return until_reset + random.uniform(1, spread)  # noqa: S311 - spreading load needs no secrecy
+        spread = random.uniform(1, backoff(self.refusals - 1))  # noqa: S311 - spreading load needs no secrecy
+        return max(min(max(self.not_before - now, 0) + spread, self.deadline - now), 0)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return {**asdict(self), "lost": self.lost.as_json() if self.lost else None}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Return what ``as_json`` described."""
+        lost = document.get("lost")
+        return cls(**{**document, "lost": LostSubmit.from_json(lost) if lost else None})
 
 
-def turn_after(refusal: RateLimitedError, before: AwaitedTurn | None, timeout: float, now: float) -> AwaitedTurn:
+def turn_after(
+    refusal: RateLimitedError, before: AwaitedTurn | None, lost: LostSubmit | None, timeout: float, now: float
+) -> AwaitedTurn:
     """
     Return what to wait for after a refusal.
 
     :param before: What was waited for before this refusal, if it is not the first.
+    :param lost: The submit in whose place the refused one was to be made, if there is one.
     :param timeout: Seconds from the first refusal after which to give up.
     :param now: Seconds since the epoch.
     :raises RateLimitedError: If that time is over.
     """
-    deadline = before.deadline if before is not None else now + timeout
     refusals = before.refusals + 1 if before is not None else 1
-    turn = AwaitedTurn(refusal.reset_at.timestamp() if refusal.reset_at else None, deadline, refusals)
-    if now >= deadline:
+    reset = refusal.reset_at.timestamp() if refusal.reset_at else now
+    turn = AwaitedTurn(
+        not_before=reset if reset > now else now + backoff(refusals - 1),
+        deadline=before.deadline if before is not None else now + timeout,
+        refusals=refusals,
+        lost=lost,
+    )
+    if now >= turn.deadline:
         raise turn.missed()
     return turn

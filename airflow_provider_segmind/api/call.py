@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Generic, Literal, TypeVar
 
 from airflow_provider_segmind.exceptions import (
@@ -53,17 +53,28 @@ class Response:
         return 200 <= self.status < 300
 
 
+class Rank(IntEnum):
+    """Who goes first where a key's budget is short: lower numbers do."""
+
+    RESULT = 0
+    SUBMIT = 1
+    POLL = 2
+
+
 @dataclass(frozen=True)
 class Turn:
     """
-    How a call takes its turn where the key's budget is short. A call without one goes first.
+    How a call takes its turn where the key's budget is short.
 
-    :param likelihood: How likely the answer says that the request is done, at a moment in seconds since the epoch.
     :param not_after: When to give up, in seconds since the epoch.
+    :param rank: Whether it goes before or after calls of other kinds.
+    :param likelihood: Among polls: how likely the answer says that the request is done, at a moment in seconds
+        since the epoch.
     """
 
-    likelihood: Callable[[float], float]
     not_after: float
+    rank: Rank = Rank.RESULT
+    likelihood: Callable[[float], float] = lambda _: 1.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +91,7 @@ class Call(Generic[T]):
     :param needs_key: Whether the API key goes with it.
     :param limit: Bytes of the answer to read at most.
     :param patience: Seconds to wait for the answer to begin, if other than the connection's ``timeout``.
-    :param turn: How long it may wait for others that share its key.
+    :param turn: How it waits for others that share its key; without one it goes first, and waits for ever.
     """
 
     method: Literal["GET", "POST"]

@@ -45,16 +45,16 @@ def status(request_id: str, turn: Turn | None = None) -> Call[answers.RequestRep
     """
     Ask for the state of a request, without its output.
 
-    :param turn: How long the question may wait for others.
+    :param turn: How it waits for others with the same key, here and in the other calls.
     """
     path = f"/v2/requests/{checked_request_id(request_id)}/status"
     return Call("GET", Service.GATEWAY, path, answers.report, request_id=request_id, turn=turn)
 
 
-def result(request_id: str) -> Call[answers.RequestReport]:
+def result(request_id: str, turn: Turn | None = None) -> Call[answers.RequestReport]:
     """Ask for the result of a request. Segmind keeps it for one hour from submission."""
     path = f"/v2/requests/{checked_request_id(request_id)}"
-    return Call("GET", Service.GATEWAY, path, answers.report, request_id=request_id)
+    return Call("GET", Service.GATEWAY, path, answers.report, request_id=request_id, turn=turn)
 
 
 def run_sync(model: str, parameters: Mapping[str, Any], patience: float) -> Call[answers.SyncAnswer]:
@@ -91,6 +91,7 @@ def history(
     per_page: int = 20,
     sort_by: str | None = None,
     sort_order: Literal["asc", "desc"] | None = None,
+    turn: Turn | None = None,
 ) -> Call[answers.HistoryPage]:
     """
     Ask for the account's requests, failed and unfinished ones included. It may lag behind the gateway.
@@ -119,13 +120,13 @@ def history(
         "sort_order": sort_order,
     }
     told = {name: str(value) for name, value in query.items() if value is not None}
-    return Call("GET", Service.PLATFORM, HISTORY_PATH, answers.history_page, query=told)
+    return Call("GET", Service.PLATFORM, HISTORY_PATH, answers.history_page, query=told, turn=turn)
 
 
-def history_entry(request_id: str) -> Call[answers.HistoryEntry]:
+def history_entry(request_id: str, turn: Turn | None = None) -> Call[answers.HistoryEntry]:
     """Ask the history for one of the account's own requests, of any age."""
     path = f"{HISTORY_PATH}/{checked_request_id(request_id)}"
-    return Call("GET", Service.PLATFORM, path, answers.history_entry, request_id=request_id)
+    return Call("GET", Service.PLATFORM, path, answers.history_entry, request_id=request_id, turn=turn)
 
 
 def models() -> Call[tuple[answers.Model, ...]]:

@@ -100,7 +100,9 @@ class Experience:
 
     def learn(self, model: str | None, duration: object) -> None:
         """Take a finished request's ``metrics.total_time`` into account, if it is a positive number."""
-        if model is None or not isinstance(duration, (int, float)) or not 0 < duration < math.inf:
+        if model is None or isinstance(duration, bool) or not isinstance(duration, (int, float)):
+            return
+        if not 0 < duration < math.inf:
             return
         before = KNOWN.get(model, UNKNOWN)
         count, mean, variance = self._seen.get(model, (1, math.log(before.typical), before.spread**2))

@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.answers import RequestReport, RequestState
-from airflow_provider_segmind.api.call import Call, Turn
+from airflow_provider_segmind.api.call import Call, Rank, Turn
 from airflow_provider_segmind.api.expectation import SEEN, Expectation, Experience
 from airflow_provider_segmind.api.recover import recover
 from airflow_provider_segmind.api.schedule import after_reset, first_look, next_look
@@ -91,24 +91,26 @@ def look(request_id: str, age: float, turn: Turn | None = None) -> Steps:
     request's record, its history may.
 
     :param age: Seconds since the submission.
-    :param turn: How long the question for the status may wait for others. What follows from it goes first.
+    :param turn: How the question for the status waits for others with the same key. What follows from it goes
+        first, and gives up at the same time.
     :raises SegmindError: If the request has ended in another way than COMPLETED, or cannot be asked about.
     """
+    first = Turn(turn.not_after) if turn is not None else None
     try:
         report: RequestReport = yield calls.status(request_id, turn)
         if report.completed:
-            report = yield calls.result(request_id)
+            report = yield calls.result(request_id, first)
     except _PASSING_TROUBLE as trouble:
         return Unfinished(trouble)
     except RequestExpiredError as missing:
-        return Unfinished(missing) if age < REGISTRATION_GRACE else (yield from _recovered(request_id))
+        return Unfinished(missing) if age < REGISTRATION_GRACE else (yield from _recovered(request_id, first))
     report.raise_if_failed()
     return report if report.completed else Unfinished(state=report.state)
 
 
-def _recovered(request_id: str) -> Steps:
+def _recovered(request_id: str, turn: Turn | None) -> Steps:
     try:
-        return (yield from recover(request_id))
+        return (yield from recover(request_id, turn))
     except _PASSING_TROUBLE as trouble:
         return Unfinished(trouble)
 
@@ -168,8 +170,9 @@ def _turn(request: FollowedRequest, seen: float, experience: Experience) -> Turn
     """
     expected = _expected(request, experience)
     return Turn(
+        request.deadline + LAST_TURN,
+        Rank.POLL,
         likelihood=lambda moment: expected.done_between(seen, moment - request.submitted_at),
-        not_after=request.deadline + LAST_TURN,
     )
 
 

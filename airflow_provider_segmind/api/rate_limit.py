@@ -11,6 +11,18 @@ RESET_HEADER = "x-rate-limit-reset-at-utc"
 LONGEST_WAIT = timedelta(hours=1)
 """A reset further away than this is taken for a misread number: limits are per minute."""
 
+FIRST_PAUSE = 5.0
+LONGEST_PAUSE = 60.0
+
+
+def backoff(refusals: int) -> float:
+    """
+    Return the seconds to leave a key alone after a 429 that does not say when it ends: 5, doubled up to a minute.
+
+    :param refusals: How many 429s came before it without an answer in between.
+    """
+    return float(min(FIRST_PAUSE * 2 ** min(refusals, 10), LONGEST_PAUSE))
+
 
 def reset_moment(headers: Mapping[str, str], now: datetime) -> datetime | None:
     """

@@ -7,19 +7,20 @@ from typing import Any
 
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.answers import HistoryEntry, RequestReport, RequestState
-from airflow_provider_segmind.api.call import Call
+from airflow_provider_segmind.api.call import Call, Turn
 from airflow_provider_segmind.exceptions import RefusedError, RequestExpiredError, RequestFailedError
 
 
-def recover(request_id: str) -> Generator[Call[Any], Any, RequestReport]:
+def recover(request_id: str, turn: Turn | None = None) -> Generator[Call[Any], Any, RequestReport]:
     """
     Ask the history for a request whose record has expired, and return its result as far as history has it.
 
+    :param turn: How the question waits for others with the same key.
     :raises RequestFailedError: If it failed, and so was not charged.
     :raises RequestExpiredError: If the history does not have it, or not its output.
     """
     try:
-        entry: HistoryEntry = yield calls.history_entry(request_id)
+        entry: HistoryEntry = yield calls.history_entry(request_id, turn)
     except (RefusedError, RequestExpiredError) as error:
         raise _gone(request_id, f"the request history could not help: {error.detail}") from error
     if entry.state == RequestState.FAILED:

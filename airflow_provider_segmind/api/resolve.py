@@ -6,16 +6,16 @@ Generators like those of ``follow``: they yield calls and waits, and are given e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.answers import HistoryPage, RequestState
-from airflow_provider_segmind.api.call import Call
+from airflow_provider_segmind.api.call import Call, Turn
 from airflow_provider_segmind.api.fingerprint import fingerprint
-from airflow_provider_segmind.api.follow import Wait
+from airflow_provider_segmind.api.follow import LAST_TURN, Wait
 from airflow_provider_segmind.exceptions import (
     RefusedError,
     SegmindError,
@@ -38,7 +38,8 @@ class LostSubmit:
     A submit whose answer is not known.
 
     :param fingerprint: Of its model and parameters.
-    :param since: When it was about to be sent, in seconds since the epoch.
+    :param at: When it was about to be sent, in seconds since the epoch.
+    :param since: The same of the first lost submit, if this one was made in its place: that may come to light yet.
     :param latest: When Segmind could have accepted it at the latest, in seconds since the epoch.
     :param not_before: When to look first, in seconds since the epoch.
     :param deadline: When to stop looking, in seconds since the epoch.
@@ -48,12 +49,22 @@ class LostSubmit:
 
     model: str
     fingerprint: str
+    at: float
     since: float
     latest: float
     not_before: float
     deadline: float
     ignore: tuple[str, ...] = ()
     attempt: int = 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return {**asdict(self), "ignore": list(self.ignore)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Return what ``as_json`` described."""
+        return cls(**{**document, "ignore": tuple(document["ignore"])})
 
 
 @dataclass(frozen=True)
@@ -102,6 +113,7 @@ def _look(submit: LostSubmit) -> Generator[Call[Any], Any, Traces]:
             from_date=(earliest - timedelta(days=1)).date(),
             page=number,
             per_page=calls.MOST_ROWS,
+            turn=Turn(submit.deadline + LAST_TURN),
         )
         for entry in page.entries:
             if entry.model != submit.model or entry.state == RequestState.FAILED:

@@ -23,6 +23,7 @@ class RequestRecord:
 
     :param fingerprint: Of the model and its parameters, as the user gave them.
     :param at: When the submit was about to be sent, in seconds since the epoch.
+    :param since: The same of the first lost submit, if this one was made in its place.
     :param request_id: From the answer to the submit; None while that is open.
     :param previous: The id of the request before, which this one replaces.
     :param max_tries: The task's ``max_tries`` when the output was delivered: a clear changes it, a retry does
@@ -36,6 +37,7 @@ class RequestRecord:
     request_id: str | None = None
     max_tries: int | None = None
     previous: str | None = None
+    since: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
@@ -55,6 +57,7 @@ class RequestRecord:
                 request_id=document.get("request_id"),
                 max_tries=document.get("max_tries"),
                 previous=document.get("previous"),
+                since=None if document.get("since") is None else float(document["since"]),
             )
         except (KeyError, TypeError, ValueError):
             return None
@@ -79,8 +82,13 @@ class Reattach:
 
 @dataclass(frozen=True)
 class Resolve:
-    """A submit was under way and its answer is not known: find out whether the request exists."""
+    """
+    A submit was under way and its answer is not known: find out whether the request exists.
 
+    The fields are those of the record.
+    """
+
+    at: float
     since: float
     previous: str | None = None
 
@@ -90,7 +98,6 @@ def next_step(record: RequestRecord | None, wanted: str, max_tries: int) -> Subm
     Return what a try has to do, given the record of the tries before it.
 
     :param wanted: The fingerprint of what this try is asked for.
-    :param previous: The id of the request before, which this one replaces.
     :param max_tries: The task's of this moment.
     """
     if record is None:
@@ -100,7 +107,8 @@ def next_step(record: RequestRecord | None, wanted: str, max_tries: int) -> Subm
             f"the record is of another model or of other parameters: {record.request_id or record.state}"
         )
     if record.state is RecordState.SUBMITTING or record.request_id is None:
-        return Resolve(record.at, record.previous)
+        since = record.at if record.since is None else record.since
+        return Resolve(record.at, since, record.previous)
     if record.state is RecordState.DELIVERED and record.max_tries != max_tries:
         return Submit(f"request {record.request_id} was delivered and the task has been cleared since")
     return Reattach(record.request_id, record.at)

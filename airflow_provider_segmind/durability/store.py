@@ -78,7 +78,13 @@ class RecordStore:
         if record is not None and record.request_id == request_id:
             self.write(replace(record, state=RecordState.DELIVERED, max_tries=max_tries))
 
-    def forget(self) -> None:
-        """Drop the record: there is no request."""
-        if self._store is not None:
+    def put_back(self, record: RequestRecord | None) -> None:
+        """
+        Undo what was written before a submit that was certainly not accepted.
+
+        :param record: What holds again; None if there is no request, and none is looked for.
+        """
+        if record is not None:
+            self.write(record)
+        elif self._store is not None:
             self._store.delete(KEY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_segmind.api.answers import RequestReport
+from airflow_provider_segmind.api.awaited_turn import AwaitedTurn, turn_after
 from airflow_provider_segmind.api.fingerprint import fingerprint
 from airflow_provider_segmind.api.resolve import LATEST_ROW, LostSubmit, Traces
 from airflow_provider_segmind.durability.claims import Claims
@@ -23,6 +25,7 @@ from airflow_provider_segmind.durability.record import (
 )
 from airflow_provider_segmind.durability.store import RecordStore
 from airflow_provider_segmind.exceptions import (
+    RateLimitedError,
     RequestFailedError,
     SegmindError,
     SubmitUnresolvedError,
@@ -49,6 +52,10 @@ class PaidRequest:
     result: RequestReport | None = None
 
 
+Begun = PaidRequest | LostSubmit | AwaitedTurn
+"""What a submission has come to: its request, or what has to be waited for first."""
+
+
 class Submission:
     """
     One request for one task instance: submitted, or found again.
@@ -56,6 +63,9 @@ class Submission:
     The intent is written before the submit and the id at once after it, so that whatever dies in between, the
     next try knows that a request may exist and looks for it instead of submitting again.
 
+    :param max_tries: The task's of this moment.
+    :param timeout: Seconds for which to wait for a turn, if a submit is refused for the key's rate limit.
+    :param look: Whether to look at a request that is found again, and to replace it if it failed.
     :param resubmit_unresolved: Submit anew if the history cannot tell whether a lost submit was accepted.
     """
 
@@ -67,6 +77,9 @@ class Submission:
         model: str,
         parameters: Mapping[str, Any],
         *,
+        max_tries: int,
+        timeout: float,
+        look: bool = True,
         resubmit_unresolved: bool = False,
     ) -> None:
         self._hook = hook
@@ -75,41 +88,51 @@ class Submission:
         self._model = model
         self._parameters = parameters
         self._fingerprint = fingerprint(model, parameters)
+        self._max_tries = max_tries
+        self._timeout = timeout
+        self._look = look
         self._resubmit_unresolved = resubmit_unresolved
 
-    def begin(self, max_tries: int, *, look: bool) -> PaidRequest | LostSubmit:
+    def begin(self, turn: AwaitedTurn | None = None) -> Begun:
         """
         Return this try's request: that of the tries before, or a new one.
 
-        :param max_tries: The task's of this moment.
-        :param look: Whether to look at a request that is found again, and to replace it if it failed.
+        :param turn: What was waited for since a submit was refused, if one was.
         :raises SegmindError: If there can be none.
         """
         self._store.say_what_is_missing()
-        step = next_step(self._store.read(), self._fingerprint, max_tries)
+        step = next_step(self._store.read(), self._fingerprint, self._max_tries)
         if isinstance(step, Resolve):
             log.warning("An earlier try was submitting when it ended. Looking for its request.")
-            return self._lost(step.since, 1, step.previous)
+            return self._lost(step.at, step.since, 1, step.previous)
         if isinstance(step, Reattach):
-            return self._reattached(step) if look else PaidRequest(step.request_id, step.submitted_at)
+            return self._reattached(step) if self._look else PaidRequest(step.request_id, step.submitted_at)
         if step.reason:
             log.info("Submitting anew: %s", step.reason)
-        return self._submitted()
+        return self._submitted(turn)
 
-    def settle(self, submit: LostSubmit, traces: Traces) -> PaidRequest | LostSubmit:
+    def take(self, turn: AwaitedTurn) -> Begun:
+        """Submit, now that the key's turn has come."""
+        if turn.lost is None or self._moved_on_from(turn.lost):
+            return self.begin(turn)
+        return self._submitted(turn, turn.lost)
+
+    def settle(self, submit: LostSubmit, traces: Traces) -> Begun:
         """
         Return the request, now that the history has been searched for a lost submit.
 
         :raises SubmitUnresolvedError: If the history cannot tell, and nobody said to submit anew then.
         """
+        if self._moved_on_from(submit):
+            return self.begin()
         free = self._claims.claimed(traces.request_ids)
         if free is not None:
             self._count("adopted")
             log.info("Request %s is the one whose answer was lost; going on with it", free)
-            return self._kept(free, submit.since)
+            return self._kept(free, submit.at)
         if traces.request_ids:
             log.info("All requests found belong to others; looking for one more")
-            return self._lost(submit.since, submit.attempt, *submit.ignore, *traces.request_ids)
+            return self._lost(submit.at, submit.since, submit.attempt, *submit.ignore, *traces.request_ids)
         if traces.trouble is not None and not self._resubmit_unresolved:
             raise SubmitUnresolvedError(
                 f"a submit to {self._model} had no clear answer, and the request history could not help: "
@@ -120,9 +143,25 @@ class Submission:
                 f"{submit.attempt} submits to {self._model} had no clear answer, and the history shows neither"
             )
         log.warning("Segmind's history does not show the submit whose answer was lost; submitting anew")
-        return self._submitted(submit.attempt + 1)
+        return self._submitted(None, submit)
 
-    def _reattached(self, step: Reattach) -> PaidRequest | LostSubmit:
+    def _moved_on_from(self, submit: LostSubmit) -> bool:
+        """
+        Whether the record is no longer of this submit.
+
+        Nothing promises that Airflow takes a task up only once with the same event: the first to do so may have
+        submitted, and died.
+        """
+        if not self._store.remembers:
+            return False
+        record = self._store.read()
+        return (
+            record is None
+            or record.state is not RecordState.SUBMITTING
+            or not math.isclose(record.at, submit.at, rel_tol=0, abs_tol=0.001)
+        )
+
+    def _reattached(self, step: Reattach) -> Begun:
         try:
             found = look_at(step.request_id, time.time() - step.submitted_at, self._hook)
         except RequestFailedError as failed:
@@ -133,36 +172,49 @@ class Submission:
         log.info("Going on with request %s of an earlier try", step.request_id)
         return PaidRequest(step.request_id, step.submitted_at, result)
 
-    def _submitted(self, attempt: int = 1) -> PaidRequest | LostSubmit:
+    def _submitted(self, turn: AwaitedTurn | None = None, lost: LostSubmit | None = None) -> Begun:
+        """
+        Submit.
+
+        :param turn: What was waited for since the last refusal, if there was one.
+        :param lost: The submit in whose place this one is made, if there is one.
+        """
         now = time.time()
+        since, attempt = (lost.since, lost.attempt + 1) if lost is not None else (now, 1)
         before = self._store.read()
         previous = (before.request_id or before.previous) if before is not None else None
-        intent = RequestRecord(RecordState.SUBMITTING, self._model, self._fingerprint, now, previous=previous)
-        self._store.write(intent)
+        self._store.write(
+            RequestRecord(
+                RecordState.SUBMITTING, self._model, self._fingerprint, now, previous=previous, since=since
+            )
+        )
         try:
             accepted = self._hook.submit(self._model, self._parameters)
         except SubmitUnresolvedError as error:
             self._count("unresolved")
             log.warning("%s Looking for it in the request history.", error)
-            return self._lost(now, attempt, previous)
-        except SegmindError:
-            self._store.forget()
-            raise
+            return self._lost(now, since, attempt, previous, *(lost.ignore if lost is not None else ()))
+        except SegmindError as error:
+            self._store.put_back(before if lost is not None else None)
+            if not isinstance(error, RateLimitedError):
+                raise
+            log.info("Not submitted, and not charged: %s Waiting for a turn.", error)
+            return turn_after(error, turn, lost, self._timeout, time.time())
         self._count("submitted")
         log.info("Submitted request %s to %s", accepted.request_id, self._model)
         if self._claims.claimed_by_another(accepted.request_id):
             log.warning(
                 "Another instance took request %s for its own lost one; looking for that", accepted.request_id
             )
-            return self._lost(now, attempt, accepted.request_id, previous)
+            return self._lost(now, since, attempt, accepted.request_id, previous)
         return self._kept(accepted.request_id, now)
 
-    def _kept(self, request_id: str, since: float) -> PaidRequest:
-        record = RequestRecord(RecordState.SUBMITTED, self._model, self._fingerprint, since, request_id)
+    def _kept(self, request_id: str, at: float) -> PaidRequest:
+        record = RequestRecord(RecordState.SUBMITTED, self._model, self._fingerprint, at, request_id)
         self._store.write(record)
-        return PaidRequest(request_id, since)
+        return PaidRequest(request_id, at)
 
-    def _lost(self, since: float, attempt: int, *ignore: str | None) -> LostSubmit:
+    def _lost(self, at: float, since: float, attempt: int, *ignore: str | None) -> LostSubmit:
         """
         Return what to look for.
 
@@ -170,16 +222,17 @@ class Submission:
         request whose id is still on its way to another.
         """
         now = time.time()
-        latest = since + self._hook.patience
+        latest = at + self._hook.patience
         not_before = latest if self._claims.mapped else now
         others = {*self._claims.taken(), *ignore} - {None}
         return LostSubmit(
             self._model,
             self._fingerprint,
-            since,
+            at=at,
+            since=since,
             latest=latest,
             not_before=not_before,
-            deadline=max(since + LATEST_ROW, not_before, now + 1),
+            deadline=max(at + LATEST_ROW, not_before, now + 1),
             ignore=tuple(sorted(map(str, others))),
             attempt=attempt,
         )

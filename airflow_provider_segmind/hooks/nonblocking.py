@@ -10,27 +10,42 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
-from weakref import WeakKeyDictionary
 
 import aiohttp
 
 from airflow_provider_segmind.api.call import Call, Response, Service
-from airflow_provider_segmind.exceptions import AuthenticationError, RateLimitedError, SegmindError
-from airflow_provider_segmind.hooks.budget import Budget, shared_budget
+from airflow_provider_segmind.exceptions import AuthenticationError, SegmindError
+from airflow_provider_segmind.hooks.budget import MOST_AT_ONCE, Budget, shared_budget
 from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, SegmindConnection, without_login
 from airflow_provider_segmind.hooks.lookup import look_up_async
+from airflow_provider_segmind.hooks.per_loop import PerLoop
 
 T = TypeVar("T")
 
 LOOKUP_LIFETIME = 300.0
 """Seconds for which a looked-up connection is used: a rotated key is picked up after that."""
 
-_SOCKETS = 20
 _KEEP_ALIVE = 60.0
+
+
+@dataclass(frozen=True)
+class _Line:
+    """
+    A connection as it was looked up at one moment, and what is made of it only once.
+
+    :param since: The moment, on the monotonic clock.
+    """
+
+    connection: SegmindConnection
+    budget: Budget
+    tls: ssl.SSLContext | bool
+    proxies: Mapping[Service, str | None]
+    since: float
 
 
 class NonblockingTransport:
@@ -40,11 +55,8 @@ class NonblockingTransport:
         self.users = 0
         self._conn_id = conn_id
         self._lookup = asyncio.Lock()
-        self._connection: SegmindConnection | None = None
-        self._stale_at = 0.0
-        self._tls: ssl.SSLContext | bool = True
-        self._proxies: dict[Service, str | None] = {}
-        connector = aiohttp.TCPConnector(limit=_SOCKETS, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=300)
+        self._known: _Line | None = None
+        connector = aiohttp.TCPConnector(limit=MOST_AT_ONCE, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=300)
         self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     async def send(self, call: Call[T]) -> T:
@@ -58,47 +70,38 @@ class NonblockingTransport:
         """
         if call.charged:
             raise RuntimeError("only a worker may send what is charged: a trigger may be run twice")
-        connection = await self._current_connection()
-        try:
-            return await self._sent_in_turn(call, connection)
-        except AuthenticationError:
-            renewed = await self._connection_after(connection)
-            if renewed == connection:
-                raise
-        return await self._sent_in_turn(call, renewed)
+        line = await self._recent_line()
+        async with line.budget.sending(call.turn, call.request_id):
+            line, sent_at = await self._recent_line(), time.monotonic()
+            try:
+                return await self._sent(call, line)
+            except AuthenticationError:
+                renewed = await self._line(sent_at)
+                if renewed.connection == line.connection:
+                    raise
+            return await self._sent(call, renewed)
 
     async def budget(self) -> Budget:
         """Return what the connection's key may send."""
-        return shared_budget(await self._current_connection())
+        return (await self._recent_line()).budget
 
     async def close(self) -> None:
         """Close the session and its sockets."""
         await self._session.close()
 
-    async def _sent_in_turn(self, call: Call[T], connection: SegmindConnection) -> T:
-        budget = shared_budget(connection)
-        await budget.turn(call.turn, call.request_id)
-        try:
-            answer = await self._sent(call, connection)
-        except RateLimitedError as error:
-            budget.refused(error.reset_at.timestamp() if error.reset_at else None)
-            raise
-        budget.accepted()
-        return answer
-
-    async def _sent(self, call: Call[T], connection: SegmindConnection) -> T:
-        url = connection.url(call)
+    async def _sent(self, call: Call[T], line: _Line) -> T:
+        connection = line.connection
         try:
             async with self._session.request(
                 call.method,
-                url,
+                connection.url(call),
                 data=call.body,
                 headers=connection.headers(call),
                 timeout=aiohttp.ClientTimeout(
                     total=connection.patience(call), sock_connect=min(CONNECT_TIMEOUT, connection.timeout)
                 ),
-                ssl=self._tls,
-                proxy=self._proxy(call.service, connection),
+                ssl=line.tls,
+                proxy=line.proxies[call.service],
                 allow_redirects=False,
             ) as answer:
                 response = await _received(answer, call.limit, connection)
@@ -108,46 +111,44 @@ class NonblockingTransport:
             raise call.unanswered(_in_short(error)) from error
         return call.read(response)
 
-    def _proxy(self, service: Service, connection: SegmindConnection) -> str | None:
-        """Return the proxy on the way to a service; the environment is asked only once for each."""
-        if service not in self._proxies:
-            self._proxies[service] = connection.proxy_for(connection.urls[service])
-        return self._proxies[service]
+    async def _recent_line(self) -> _Line:
+        return await self._line(time.monotonic() - LOOKUP_LIFETIME)
 
-    async def _connection_after(self, rejected: SegmindConnection) -> SegmindConnection:
-        """Return a connection that was looked up after this one: once, however many had their key rejected."""
-        if self._connection is rejected:
-            self._stale_at = 0.0
-        return await self._current_connection()
-
-    async def _current_connection(self) -> SegmindConnection:
-        if self._connection is not None and time.monotonic() < self._stale_at:
-            return self._connection
+    async def _line(self, since: float) -> _Line:
+        """Return the connection as it was looked up at a moment or later: once, however many want that."""
+        if self._known is not None and self._known.since >= since:
+            return self._known
         async with self._lookup:
-            if self._connection is None or time.monotonic() >= self._stale_at:
-                self._connection = await self._looked_up(self._connection)
-                self._stale_at = time.monotonic() + LOOKUP_LIFETIME
-            return self._connection
+            if self._known is None or self._known.since < since:
+                self._known = await self._looked_up(self._known)
+            return self._known
 
-    async def _looked_up(self, known: SegmindConnection | None) -> SegmindConnection:
+    async def _looked_up(self, known: _Line | None) -> _Line:
+        now = time.monotonic()
         try:
             found = await look_up_async(self._conn_id)
         except SegmindError:
             if known is None:
                 raise
-            return known
-        self._tls = _tls(found.verify)
-        self._proxies.clear()
-        return found
+            return replace(known, since=now)
+        budget = shared_budget(found.api_key)
+        budget.allow(self._conn_id, found.requests_per_minute)
+        return _Line(
+            found,
+            budget,
+            await asyncio.to_thread(_tls, found.verify),
+            {service: found.proxy_for(url) for service, url in found.urls.items()},
+            now,
+        )
 
 
-_transports: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, NonblockingTransport]] = WeakKeyDictionary()
+_transports: PerLoop[dict[str, NonblockingTransport]] = PerLoop(dict)
 
 
 @asynccontextmanager
 async def shared_transport(conn_id: str) -> AsyncIterator[NonblockingTransport]:
     """Lend the transport of a connection on the running loop; the last to give it back closes it."""
-    transports = _transports.setdefault(asyncio.get_running_loop(), {})
+    transports = _transports.here()
     transport = transports.get(conn_id)
     if transport is None:
         transport = transports[conn_id] = NonblockingTransport(conn_id)

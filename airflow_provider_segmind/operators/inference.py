@@ -17,18 +17,15 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_segmind.api import calls
-from airflow_provider_segmind.api.awaited_turn import AwaitedTurn, turn_after
+from airflow_provider_segmind.api.awaited_turn import AwaitedTurn
 from airflow_provider_segmind.api.follow import FollowedRequest
 from airflow_provider_segmind.api.output import model_output
 from airflow_provider_segmind.api.resolve import LostSubmit, find_lost
 from airflow_provider_segmind.arguments import is_literal
 from airflow_provider_segmind.delivery import REQUEST_ID_KEY, push_request_id, push_result, task_failure
-from airflow_provider_segmind.durability.claims import Claims
-from airflow_provider_segmind.durability.store import RecordStore
-from airflow_provider_segmind.durability.submission import PaidRequest, Submission
+from airflow_provider_segmind.durability.submission import Begun, PaidRequest
 from airflow_provider_segmind.exceptions import (
     InvalidParameterError,
-    RateLimitedError,
     RequestExpiredError,
     SegmindError,
     UnusableOutputError,
@@ -36,7 +33,8 @@ from airflow_provider_segmind.exceptions import (
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.hooks.segmind import SegmindHook
 from airflow_provider_segmind.hooks.waiting import driven, wait_for
-from airflow_provider_segmind.operators.options import Options, check_literals
+from airflow_provider_segmind.operators.execution import Execution
+from airflow_provider_segmind.operators.options import check_literals
 from airflow_provider_segmind.triggers.events import read_event, read_traces, read_turn
 from airflow_provider_segmind.triggers.lost_submit import SegmindLostSubmitTrigger
 from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
@@ -54,6 +52,10 @@ _NOTHING_MORE_TO_GET = (RequestExpiredError, UnusableOutputError)
 
 _LIVES_ON = (
     "It lives on at Segmind, and another try would pay for another one: wait for it with SegmindRequestSensor."
+)
+_PERHAPS_PAID = (
+    "If the task's log tells of a submit without a clear answer, look for it in Segmind's request history; if it "
+    "does not, nothing was charged. Then clear the task."
 )
 
 
@@ -154,39 +156,34 @@ class SegmindInferenceOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Submit, or go on with the request of an earlier try; then wait as asked for."""
-        with self._failing(context) as options:
-            return self._begun(context, options)
+        with self._failing(context) as execution:
+            return self._went_on(execution, execution.submission.begin())
 
     def execute_turn(self, context: Context, event: Any = None) -> Any:
         """Take up the task again when the key may submit once more."""
-        with self._failing(context) as options:
-            return self._begun(context, options, read_turn(event))
+        with self._failing(context) as execution:
+            return self._went_on(execution, execution.submission.take(read_turn(event)))
 
     def execute_found(self, context: Context, event: Any = None) -> Any:
         """Take up the task again when the request history has been searched for a lost submit."""
-        with self._failing(context) as options:
-            submission = self._submission(context, options)
-            try:
-                return self._went_on(context, options, submission, submission.settle(*read_traces(event)))
-            except RateLimitedError as refused:
-                return self._begun(context, options, self._refused(options, refused))
+        with self._failing(context) as execution:
+            return self._went_on(execution, execution.submission.settle(*read_traces(event)))
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take up the task again when the trigger has seen the request's end."""
-        with self._failing(context) as options:
-            return self._delivered(context, options, read_event(event))
+        with self._failing(context) as execution:
+            return self._delivered(execution, read_event(event))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Take up the task again; a trigger that broke off must not lead to another charge."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowException as error:
-            if next_method != "__fail__" or self._store(context, self._options()).remembers:
+            if next_method != "__fail__" or self._execution(context).store.remembers:
                 raise
             request_id = context["ti"].xcom_pull(task_ids=self.task_id, key=REQUEST_ID_KEY)
-            raise AirflowFailException(
-                f"The wait for request {request_id} broke off: {error}. {_LIVES_ON}"
-            ) from error
+            what, advice = (f"for request {request_id}", _LIVES_ON) if request_id else ("to submit", _PERHAPS_PAID)
+            raise AirflowFailException(f"The wait {what} broke off: {error}. {advice}") from error
 
     def on_kill(self) -> None:
         """Say what becomes of the request when the task is killed in the worker."""
@@ -205,67 +202,27 @@ class SegmindInferenceOperator(BaseOperator):
             calls.checked_parameters(self.parameters)
         check_literals(self)
 
-    def _options(self) -> Options:
+    def _execution(self, context: Context) -> Execution:
         try:
-            return Options.of(self)
+            return Execution(self, context)
         except InvalidParameterError as error:
             raise task_failure(error) from error
 
-    def _submission(self, context: Context, options: Options) -> Submission:
-        return Submission(
-            self.hook,
-            self._store(context, options),
-            Claims(context),
-            self.model,
-            self.checked_parameters(),
-            resubmit_unresolved=options.on_unresolved_submit == "resubmit",
-        )
-
-    def _store(self, context: Context, options: Options) -> RecordStore:
-        return RecordStore(context, durable=options.durable)
-
-    def _begun(self, context: Context, options: Options, turn: AwaitedTurn | None = None) -> Any:
-        """
-        Get the request, and go on with it.
-
-        :param turn: What was waited for since the submit was refused, if it was.
-        """
-        submission = self._submission(context, options)
-        while True:
-            try:
-                begun = submission.begin(context["ti"].max_tries, look=options.wait_for_completion)
-                return self._went_on(context, options, submission, begun)
-            except RateLimitedError as refused:
-                turn = self._refused(options, refused, turn)
-
-    def _refused(
-        self, options: Options, refusal: RateLimitedError, before: AwaitedTurn | None = None
-    ) -> AwaitedTurn:
-        """Wait for the next turn to submit: in the triggerer, or here if the task is not to be deferred."""
-        turn = turn_after(refusal, before, options.timeout, time.time())
-        self.log.info("Not submitted, and not charged: %s Waiting for a turn.", refusal)
-        if options.deferrable:
-            self.defer(trigger=SegmindTurnTrigger(self.segmind_conn_id, asdict(turn)), method_name="execute_turn")
-        time.sleep(max(min(turn.alone(time.time()), turn.deadline - time.time()), 0))
-        return turn
-
-    def _went_on(
-        self, context: Context, options: Options, submission: Submission, begun: PaidRequest | LostSubmit
-    ) -> Any:
-        while isinstance(begun, LostSubmit):
-            if options.deferrable:
-                self.defer(
-                    trigger=SegmindLostSubmitTrigger(self.segmind_conn_id, asdict(begun)),
-                    method_name="execute_found",
-                )
-            begun = submission.settle(begun, driven(find_lost(begun, time.time), self.hook))
+    def _went_on(self, execution: Execution, begun: Begun) -> Any:
+        """Go on with what a submission has come to, until the task defers or has its output."""
+        while not isinstance(begun, PaidRequest):
+            if isinstance(begun, AwaitedTurn):
+                begun = self._turn_come(execution, begun)
+            else:
+                begun = self._searched(execution, begun)
+        options = execution.options
         self._request_id = begun.request_id
-        push_request_id(context, begun.request_id)
+        push_request_id(execution.context, begun.request_id)
         if not options.wait_for_completion:
-            self._store(context, options).end(begun.request_id, context["ti"].max_tries)
+            execution.end(begun.request_id)
             return begun.request_id
         if begun.result is not None:
-            return self._delivered(context, options, begun.result)
+            return self._delivered(execution, begun.result)
         request = FollowedRequest(
             begun.request_id,
             begun.submitted_at,
@@ -276,7 +233,25 @@ class SegmindInferenceOperator(BaseOperator):
         )
         if options.deferrable:
             self._defer_until_done(request)
-        return self._delivered(context, options, wait_for(request, self.hook))
+        return self._delivered(execution, wait_for(request, self.hook))
+
+    def _turn_come(self, execution: Execution, turn: AwaitedTurn) -> Begun:
+        """Wait for the next turn to submit: in the triggerer, or here if the task is not to be deferred."""
+        if execution.options.deferrable:
+            self.defer(
+                trigger=SegmindTurnTrigger(self.segmind_conn_id, turn.as_json()), method_name="execute_turn"
+            )
+        time.sleep(turn.alone(time.time()))
+        return execution.submission.take(turn)
+
+    def _searched(self, execution: Execution, lost: LostSubmit) -> Begun:
+        """Search the request history for a submit without an answer: in the triggerer, or here."""
+        if execution.options.deferrable:
+            self.defer(
+                trigger=SegmindLostSubmitTrigger(self.segmind_conn_id, lost.as_json()),
+                method_name="execute_found",
+            )
+        return execution.submission.settle(lost, driven(find_lost(lost, time.time), self.hook))
 
     def _defer_until_done(self, request: FollowedRequest) -> None:
         """
@@ -290,27 +265,27 @@ class SegmindInferenceOperator(BaseOperator):
             method_name="execute_complete",
         )
 
-    def _delivered(self, context: Context, options: Options, result: RequestReport) -> Any:
+    def _delivered(self, execution: Execution, result: RequestReport) -> Any:
         self._request_id = result.request_id
-        push_result(context, result)
+        push_result(execution.context, result)
         output = self.output_of(result)
-        self._store(context, options).end(result.request_id, context["ti"].max_tries)
+        execution.end(result.request_id)
         self.log.info("Request %s is done. Metrics: %s", result.request_id, result.metrics)
         return output
 
     @contextmanager
-    def _failing(self, context: Context) -> Iterator[Options]:
-        """Hand out the options; fail in the way that fits the error, and keep the record true to it."""
-        options = self._options()
-        store = self._store(context, options)
+    def _failing(self, context: Context) -> Iterator[Execution]:
+        """Fail in the way that fits the error, and keep the record true to it."""
+        execution = self._execution(context)
+        remembered = execution.store.remembers
         try:
-            yield options
+            yield execution
         except SegmindError as error:
             if error.request_id is not None and isinstance(error, _NOTHING_MORE_TO_GET):
-                store.end(error.request_id, context["ti"].max_tries)
-            raise task_failure(error, remembered=store.remembers) from error
+                execution.end(error.request_id)
+            raise task_failure(error, remembered=remembered) from error
         except (AirflowTaskTimeout, Exception) as error:
-            if self._request_id is None or isinstance(error, AirflowException) or store.remembers:
+            if self._request_id is None or isinstance(error, AirflowException) or remembered:
                 raise
             raise AirflowFailException(
                 f"Request {self._request_id} was submitted, then the task broke off: "

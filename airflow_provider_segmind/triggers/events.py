@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from airflow_provider_segmind.api.answers import RequestReport
@@ -37,7 +36,7 @@ def read_event(event: Any) -> RequestReport:
 def traces_event(submit: LostSubmit, traces: Traces) -> dict[str, Any]:
     """Return the event of a search for a lost submit."""
     return {
-        "submit": {**asdict(submit), "ignore": list(submit.ignore)},
+        "submit": submit.as_json(),
         "request_ids": list(traces.request_ids),
         "error": error_as_json(traces.trouble) if traces.trouble else None,
     }
@@ -51,14 +50,15 @@ def read_traces(event: Any) -> tuple[LostSubmit, Traces]:
     """
     if not isinstance(event, dict) or not isinstance(event.get("submit"), dict):
         raise _no_event(event)
-    submit = LostSubmit(**{**event["submit"], "ignore": tuple(event["submit"]["ignore"])})
     error = event.get("error")
-    return submit, Traces(tuple(event["request_ids"]), error_from_json(error) if error else None)
+    return LostSubmit.from_json(event["submit"]), Traces(
+        tuple(event["request_ids"]), error_from_json(error) if error else None
+    )
 
 
 def turn_event(turn: AwaitedTurn, error: SegmindError | None) -> dict[str, Any]:
     """Return the event of a wait for a turn."""
-    return {"turn": asdict(turn), "error": error_as_json(error) if error else None}
+    return {"turn": turn.as_json(), "error": error_as_json(error) if error else None}
 
 
 def read_turn(event: Any) -> AwaitedTurn:
@@ -71,7 +71,7 @@ def read_turn(event: Any) -> AwaitedTurn:
         raise _no_event(event)
     if event.get("error"):
         raise error_from_json(event["error"])
-    return AwaitedTurn(**event["turn"])
+    return AwaitedTurn.from_json(event["turn"])
 
 
 def broken_off(what: str, cause: Exception) -> SegmindError:

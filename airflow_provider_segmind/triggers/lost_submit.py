@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from dataclasses import asdict
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -30,14 +29,13 @@ class SegmindLostSubmitTrigger(BaseTrigger):
     def __init__(self, segmind_conn_id: str, submit: dict[str, Any]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.segmind_conn_id = segmind_conn_id
-        self.submit = LostSubmit(**{**submit, "ignore": tuple(submit.get("ignore", ()))})
+        self.submit = LostSubmit.from_json(submit)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and all that is needed to go on elsewhere."""
-        submit = {**asdict(self.submit), "ignore": list(self.submit.ignore)}
         return (
             "airflow_provider_segmind.triggers.lost_submit.SegmindLostSubmitTrigger",
-            {"segmind_conn_id": self.segmind_conn_id, "submit": submit},
+            {"segmind_conn_id": self.segmind_conn_id, "submit": self.submit.as_json()},
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
+import asyncio
+import time
 from collections.abc import AsyncIterator
-from dataclasses import asdict
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_segmind.api.awaited_turn import AwaitedTurn
-from airflow_provider_segmind.api.call import Turn
-from airflow_provider_segmind.exceptions import RateLimitedError, SegmindError
+from airflow_provider_segmind.exceptions import RateLimitedError, SegmindError, UnreachableError
 from airflow_provider_segmind.triggers.driving import async_hook
 from airflow_provider_segmind.triggers.events import broken_off, turn_event
 
@@ -33,23 +32,20 @@ class SegmindTurnTrigger(BaseTrigger):
     def __init__(self, segmind_conn_id: str, turn: dict[str, Any]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.segmind_conn_id = segmind_conn_id
-        self.turn = AwaitedTurn(**turn)
+        self.turn = AwaitedTurn.from_json(turn)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and all that is needed to go on elsewhere."""
         return (
             "airflow_provider_segmind.triggers.turn.SegmindTurnTrigger",
-            {"segmind_conn_id": self.segmind_conn_id, "turn": asdict(self.turn)},
+            {"segmind_conn_id": self.segmind_conn_id, "turn": self.turn.as_json()},
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event, when the turn has come or the deadline has passed."""
         error: SegmindError | None = None
         try:
-            async with await async_hook(self.segmind_conn_id) as hook:
-                budget = await hook.budget()
-                budget.refused(self.turn.reset_at)
-                await budget.turn(Turn(likelihood=lambda _: math.inf, not_after=self.turn.deadline))
+            await self._come()
         except RateLimitedError:
             error = self.turn.missed()
         except SegmindError as failure:
@@ -58,3 +54,12 @@ class SegmindTurnTrigger(BaseTrigger):
             self.log.exception("Waiting for a turn broke off")
             error = broken_off("waiting for a turn", failure)
         yield TriggerEvent(turn_event(self.turn, error))
+
+    async def _come(self) -> None:
+        try:
+            async with await async_hook(self.segmind_conn_id) as hook:
+                budget = await hook.budget()
+                await budget.submitting(self.turn.not_before, self.turn.deadline)
+        except UnreachableError as trouble:
+            self.log.warning("Waiting without the key's other tasks, as their queue cannot be found: %s", trouble)
+            await asyncio.sleep(self.turn.alone(time.time()))

@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_segmind.api.awaited_turn import AwaitedTurn
 from airflow_provider_segmind.durability import submission
 from airflow_provider_segmind.emulator.running import RunningEmulator
+from airflow_provider_segmind.exceptions import RateLimitedError, UnreachableError
+from airflow_provider_segmind.hooks import nonblocking
 from airflow_provider_segmind.hooks.segmind import SegmindHook
-from airflow_provider_segmind.triggers.events import read_event
+from airflow_provider_segmind.triggers.events import read_event, read_turn
 from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
+from airflow_provider_segmind.triggers.turn import SegmindTurnTrigger
 
 Run = Callable[..., dict[str, Any]]
 MODES = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "blocking"])
@@ -62,6 +66,36 @@ def test_a_refusal_after_a_lost_submit_waits_for_its_turn_too(
     )
     clip = run_dag("kling")["clip"]
     assert (clip.state, emulator.ledger()["count"]) == ("success", 1)
+
+
+def turn_come(turn: AwaitedTurn) -> AwaitedTurn:
+    """Let a trigger wait for a turn, and return what it says."""
+
+    async def first_event() -> Any:
+        return [event.payload async for event in SegmindTurnTrigger("segmind_default", turn.as_json()).run()]
+
+    (event,) = asyncio.run(first_event())
+    return read_turn(json.loads(json.dumps(event)))
+
+
+@pytest.mark.parametrize("trouble", [False, True], ids=["known key", "no look-up"])
+def test_a_trigger_waits_for_the_turn_to_submit_and_sends_nothing(
+    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch, trouble: bool
+) -> None:
+    async def down(conn_id: str) -> Any:
+        raise UnreachableError("Airflow is busy")
+
+    if trouble:
+        monkeypatch.setattr(nonblocking, "look_up_async", down)
+    turn = AwaitedTurn(time.time() + 0.7, time.time() + 60)
+    assert turn_come(turn) == turn
+    assert turn.not_before <= time.time() < turn.not_before + 7
+    assert emulator.requests()["total"] == 0
+
+
+def test_a_turn_to_submit_that_does_not_come_in_time_is_told(emulator: RunningEmulator) -> None:
+    with pytest.raises(RateLimitedError, match="refused 3 times"):
+        turn_come(AwaitedTurn(time.time() + 60, time.time() + 0.2, refusals=3))
 
 
 def waited_for(count: int, conn_id: str = "segmind_default") -> list[Any]:

@@ -147,20 +147,23 @@ def test_a_trigger_without_its_connection_says_so(
     assert caught.value.request_id == request.request_id
 
 
+@pytest.mark.parametrize("lifetime", [nonblocking.LOOKUP_LIFETIME, 0.0], ids=["known", "just looked up"])
 def test_a_key_changed_while_waiting_is_picked_up(
-    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch, lifetime: float
 ) -> None:
-    """The key is revoked after the first look; the connection has a new one by then."""
+    """The key is revoked after the first look; the connection has a new one when it is looked up after that."""
+    monkeypatch.setattr(nonblocking, "LOOKUP_LIFETIME", lifetime)
     request = submitted()
     emulator.faults(
         {"on": "status", "skip": 1, "count": 1, "status": 401},
         {"on": "status", "json": {"status": "QUEUED"}, "count": 1},
     )
     look_up = nonblocking.look_up_async
-    keys = iter(["SG_0123456789abcdef", "SG_fedcba9876543210"])
 
     async def renewed(conn_id: str) -> Any:
-        monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(emulator.connection(next(keys))))
+        rejected = any(each["status"] == 401 for each in emulator.requests()["log"])
+        key = "SG_fedcba9876543210" if rejected else "SG_0123456789abcdef"
+        monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(emulator.connection(key)))
         return await look_up(conn_id)
 
     monkeypatch.setattr(nonblocking, "look_up_async", renewed)
@@ -216,7 +219,7 @@ async def test_many_triggers_share_a_session_and_one_look_at_the_connection(
     events = await asyncio.gather(*map(ended, requests))
     assert {event["state"] for (event,) in events} == {"COMPLETED"}
     assert looked_up == ["segmind_default"]
-    assert not nonblocking._transports.get(asyncio.get_running_loop())
+    assert not nonblocking._transports.here()
 
 
 async def test_a_cancelled_trigger_leaves_nothing_open(emulator: RunningEmulator) -> None:
@@ -231,4 +234,4 @@ async def test_a_cancelled_trigger_leaves_nothing_open(emulator: RunningEmulator
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert not nonblocking._transports.get(asyncio.get_running_loop())
+    assert not nonblocking._transports.here()

@@ -3,22 +3,54 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import random
 import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
 
-from airflow_provider_segmind.api.call import Turn
+from airflow_provider_segmind.api.call import Rank, Turn
 from airflow_provider_segmind.exceptions import RateLimitedError
-from airflow_provider_segmind.hooks.budget import LEAST_LEARNED, Budget, shared_budget
-from airflow_provider_segmind.hooks.connection import read_connection
+from airflow_provider_segmind.hooks import budget as budget_module
+from airflow_provider_segmind.hooks.budget import LEAST_LEARNED, MOST_AT_ONCE, Budget, shared_budget
+from airflow_provider_segmind.hooks.per_loop import PerLoop
 
 QUICK = 6000.0
 """Requests a minute: one every 10 ms."""
 
+FIRST = Turn(math.inf)
 
-def likely(chance: float, patience: float = 60) -> Turn:
-    return Turn(likelihood=lambda _: chance, not_after=time.time() + patience)
+
+def poll(chance: float, patience: float = 60) -> Turn:
+    return Turn(time.time() + patience, Rank.POLL, likelihood=lambda _: chance)
+
+
+def submit(patience: float = 60) -> Turn:
+    return Turn(time.time() + patience, Rank.SUBMIT)
+
+
+def budget_of(requests_per_minute: float | None) -> Budget:
+    budget = Budget()
+    budget.allow("segmind_default", requests_per_minute)
+    return budget
+
+
+async def send(
+    budget: Budget, turn: Turn | None = None, *, refused: bool = False, reset_in: float | None = None
+) -> None:
+    async with budget.sending(turn):
+        if refused:
+            await asyncio.sleep(0)  # so that several are under way at the same time
+            reset_at = None if reset_in is None else datetime.fromtimestamp(time.time() + reset_in, UTC)
+            raise RateLimitedError("slow down", status=429, reset_at=reset_at)
+
+
+async def refusal(budget: Budget, reset_in: float | None = None) -> None:
+    with pytest.raises(RateLimitedError, match="slow down"):
+        await send(budget, refused=True, reset_in=reset_in)
 
 
 async def order(budget: Budget, *turns: Turn | None) -> list[int]:
@@ -26,27 +58,44 @@ async def order(budget: Budget, *turns: Turn | None) -> list[int]:
     came: list[int] = []
 
     async def one(number: int, turn: Turn | None) -> None:
-        await budget.turn(turn)
+        await send(budget, turn)
         came.append(number)
 
     await asyncio.gather(*(one(number, turn) for number, turn in enumerate(turns)))
     return came
 
 
+async def seconds(budget: Budget, sent: int) -> float:
+    """Return how long it takes to send so many calls, one after another from now on."""
+    began = time.monotonic()
+    await order(budget, *[poll(0.5)] * sent)
+    return time.monotonic() - began
+
+
 def others() -> set[asyncio.Task[object]]:
     return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """A clock that stands still but for what a test adds to its one number."""
+    ahead = [0.0]
+    real = time.time
+    monkeypatch.setattr(budget_module.time, "time", lambda: real() + ahead[0])
+    yield ahead
+    monkeypatch.undo()
+
+
 async def test_without_a_limit_nobody_waits() -> None:
-    assert await order(Budget(), *[likely(0.1)] * 3) == [0, 1, 2]
+    assert await order(Budget(), *[poll(0.1)] * 3) == [0, 1, 2]
     assert not others()
 
 
 async def test_turns_are_spaced_by_the_limit() -> None:
-    budget, moments = Budget(1200), []
+    budget, moments = budget_of(1200), []
 
     async def one() -> None:
-        await budget.turn(likely(0.5))
+        await send(budget, poll(0.5))
         moments.append(time.monotonic())
 
     await asyncio.gather(*(one() for _ in range(6)))
@@ -54,75 +103,205 @@ async def test_turns_are_spaced_by_the_limit() -> None:
     assert all(later - earlier > 0.02 for earlier, later in pairwise(moments))
 
 
-async def test_the_likeliest_goes_first_and_what_is_no_poll_before_it() -> None:
-    budget = Budget(QUICK)
-    await budget.turn(None)
-    assert await order(budget, likely(0.1), likely(0.9), None, likely(0.5)) == [2, 1, 3, 0]
+async def test_results_go_first_then_submits_then_the_likeliest_poll() -> None:
+    budget = budget_of(QUICK)
+    await send(budget)
+    came = await order(budget, poll(0.1), poll(0.9), submit(), FIRST)
+    assert came == [3, 2, 1, 0]
 
 
-async def test_nobody_starves() -> None:
-    budget = Budget(QUICK)
-    await budget.turn(None)
-    came = await order(budget, likely(0.0), *[likely(0.9)] * 30)
+async def test_no_poll_starves_for_likelier_ones() -> None:
+    budget = budget_of(QUICK)
+    await send(budget)
+    came = await order(budget, poll(0.0), *[poll(0.9)] * 30)
     assert came.index(0) < 5
+
+
+async def test_polls_do_not_starve_for_submits_nor_results_for_either() -> None:
+    budget = budget_of(QUICK)
+    await send(budget)
+    came = await order(budget, *[submit() for _ in range(30)], poll(0.1), poll(0.2), FIRST)
+    assert came.index(32) == 0
+    assert came.index(30) < 5, "every fifth turn is that of the poll that waits longest"
+    assert came.index(31) < 10
+
+
+async def test_no_more_than_a_few_go_at_the_same_time() -> None:
+    budget, let_go = Budget(), asyncio.Event()
+    under_way = 0
+    most = 0
+
+    async def one() -> None:
+        nonlocal under_way, most
+        async with budget.sending(poll(0.5)):
+            under_way += 1
+            most = max(most, under_way)
+            await let_go.wait()
+            under_way -= 1
+
+    all_of_them = asyncio.gather(*(one() for _ in range(3 * MOST_AT_ONCE)))
+    await asyncio.sleep(0.05)
+    assert under_way == MOST_AT_ONCE
+    let_go.set()
+    await asyncio.wait_for(all_of_them, 5)
+    assert most == MOST_AT_ONCE
+
+
+async def test_what_waits_for_room_does_not_go_out_after_a_429() -> None:
+    budget, let_go, sent = Budget(), asyncio.Event(), []
+
+    async def one(number: int) -> None:
+        async with budget.sending(poll(0.5, patience=0.5)):
+            sent.append(number)
+            await let_go.wait()
+            raise RateLimitedError("slow down", reset_at=datetime.fromtimestamp(time.time() + 60, UTC))
+
+    all_of_them = asyncio.gather(*(one(number) for number in range(100)), return_exceptions=True)
+    await asyncio.sleep(0.05)
+    let_go.set()
+    await all_of_them
+    assert len(sent) == MOST_AT_ONCE
+
+
+async def test_who_gives_up_just_when_its_turn_has_come_leaves_room_for_others() -> None:
+    leaving: list[asyncio.Task[None]] = []
+
+    class Unlucky(Budget):
+        def _grant(self) -> None:
+            super()._grant()
+            if leaving:
+                leaving.pop().cancel()
+
+    budget = Unlucky()
+    budget.allow("segmind_default", QUICK)
+    for _ in range(2 * MOST_AT_ONCE):
+        await send(budget)
+        leaving.append(asyncio.create_task(send(budget, poll(0.5))))
+        await asyncio.gather(*leaving, return_exceptions=True)
+    await asyncio.wait_for(order(budget, *[poll(0.5)] * 3), 5)
 
 
 async def test_after_a_429_nobody_goes_before_the_reset() -> None:
     budget = Budget()
     reset_at = time.time() + 0.3
-    budget.refused(reset_at)
-    budget.refused(reset_at)
-    await order(budget, likely(0.5))
+    await asyncio.gather(*(refusal(budget, 0.3) for _ in range(3)))
+    await order(budget, poll(0.5))
     assert reset_at <= time.time() < reset_at + 1.5
 
 
-async def test_a_429_that_does_not_say_when_it_ends_pauses_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_segmind.hooks.budget.FIRST_PAUSE", 0.4)
+@pytest.mark.parametrize("reset_in", [None, -3, 0])
+async def test_a_429_that_does_not_say_when_it_ends_pauses_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, reset_in: float | None
+) -> None:
+    monkeypatch.setattr("airflow_provider_segmind.api.rate_limit.FIRST_PAUSE", 0.4)
     budget, refused_at = Budget(), time.time()
-    budget.refused(None)
-    await budget.turn(None)
+    await refusal(budget, reset_in)
+    await send(budget)
     assert time.time() >= refused_at + 0.2
 
 
-async def test_a_reset_in_the_past_pauses_nobody() -> None:
-    budget = Budget()
-    budget.refused(time.time() - 1)
-    assert await order(budget, likely(0.5), likely(0.5)) == [0, 1]
-    assert not others()
+@pytest.mark.parametrize("reset_in", [None, 0.01])
+async def test_pauses_grow_with_429s_that_follow_at_once_and_not_with_others(
+    monkeypatch: pytest.MonkeyPatch, clock: list[float], reset_in: float | None
+) -> None:
+    monkeypatch.setattr(random, "uniform", lambda _, most: most)
+    monkeypatch.setattr("airflow_provider_segmind.hooks.budget.LATEST_RESUMPTION", 0.0)
+    budget = budget_of(QUICK)
+
+    async def pause() -> float:
+        await refusal(budget, reset_in)
+        length = budget._closed_until - budget_module.time.time()
+        clock[0] += max(length, 0) + 0.01
+        return round(length)
+
+    first = 5 if reset_in is None else 0
+    assert [await pause() for _ in range(6)] == [first, 10, 20, 40, 60, 60]
+    await send(budget)
+    assert await pause() == first
 
 
 async def test_a_429_teaches_a_pace_that_the_connection_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_segmind.hooks.budget.LATEST_RESUMPTION", 0.0)
     budget = Budget()
     sent = int(20 * LEAST_LEARNED)
-    await order(budget, *[likely(0.5)] * sent)
-    budget.refused(time.time() + 0.05)
-    began = time.monotonic()
-    await order(budget, *[likely(0.5)] * 4)
-    assert time.monotonic() - began >= 3 * 60 / sent
+    await order(budget, *[poll(0.5)] * sent)
+    await asyncio.gather(*(refusal(budget, 0.05) for _ in range(MOST_AT_ONCE)))
+    assert 3 * 60 / sent <= await seconds(budget, 4) < 6 * 60 / sent, "those that were refused do not count"
+
+
+async def test_only_what_was_let_through_in_the_last_minute_counts(
+    monkeypatch: pytest.MonkeyPatch, clock: list[float]
+) -> None:
+    monkeypatch.setattr("airflow_provider_segmind.hooks.budget.LATEST_RESUMPTION", 0.0)
+    budget = Budget()
+    await order(budget, *[poll(0.5)] * 600)
+    clock[0] += 61
+    await order(budget, *[poll(0.5)] * 300)
+    await refusal(budget, 0.01)
+    assert await seconds(budget, 4) >= 3 * 60 / 300
+
+
+async def test_a_pace_that_was_learned_grows_until_it_is_none(
+    monkeypatch: pytest.MonkeyPatch, clock: list[float]
+) -> None:
+    monkeypatch.setattr("airflow_provider_segmind.hooks.budget.LATEST_RESUMPTION", 0.0)
+    budget = Budget()
+    await order(budget, *[poll(0.5)] * 600)
+    await refusal(budget, 0.01)
+    clock[0] += 61
+    await send(budget)  # which sets the next pace
+    assert 3 * 60 / 900 * 0.9 <= await seconds(budget, 5) < 3 * 60 / 600 * 1.3
+    clock[0] += 61
+    await send(budget)  # 1,350 a minute, which is more than any key allows
+    assert await seconds(budget, 20) < 0.1
 
 
 async def test_what_the_connection_says_is_not_learned_otherwise() -> None:
-    budget = Budget(QUICK)
-    budget.refused(time.time() + 0.01)
-    began = time.monotonic()
-    await order(budget, *[likely(0.5)] * 5)
-    assert time.monotonic() - began < 1.5 < 4 * 60 / LEAST_LEARNED
+    budget = budget_of(QUICK)
+    await refusal(budget, 0.01)
+    assert await seconds(budget, 5) < 1.5 < 4 * 60 / LEAST_LEARNED
+
+
+async def test_submits_that_were_refused_elsewhere_come_back_one_after_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also if their reset is over by the time that they get here: else all would be sent at once again."""
+    monkeypatch.setattr("airflow_provider_segmind.hooks.budget.LEAST_LEARNED", 600.0)
+    budget, came = Budget(), []
+
+    async def one() -> None:
+        await budget.submitting(time.time() - 1, time.time() + 60)
+        came.append(time.monotonic())
+
+    await asyncio.gather(*(one() for _ in range(5)))
+    assert all(later - earlier > 0.05 for earlier, later in pairwise(came))
+
+
+async def test_a_submit_waits_for_its_429_to_be_over_and_everyone_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_segmind.hooks.budget.LATEST_RESUMPTION", 0.0)
+    budget = budget_of(QUICK)
+    over = time.time() + 0.3
+    submitting = asyncio.create_task(budget.submitting(over, over + 60))
+    await asyncio.sleep(0)
+    await send(budget, poll(0.5))
+    await submitting
+    assert time.time() >= over
 
 
 async def test_a_turn_that_does_not_come_in_time_is_told_with_the_request_id() -> None:
     budget = Budget()
-    budget.refused(time.time() + 60)
+    await refusal(budget, 60)
     with pytest.raises(RateLimitedError, match="req-1"):
-        await budget.turn(likely(0.5, patience=0.05), "req-1")
+        async with budget.sending(poll(0.5, patience=0.05), "req-1"):
+            pytest.fail("it had its turn")
     await asyncio.sleep(0)
     assert not others(), "nobody waits any more"
 
 
 async def test_who_is_cancelled_leaves_the_queue_to_the_others() -> None:
     budget = Budget()
-    budget.refused(time.time() + 0.2)
-    leaving, staying = (asyncio.create_task(_turn(budget)) for _ in range(2))
+    await refusal(budget, 0.2)
+    leaving, staying = (asyncio.create_task(send(budget, poll(0.5))) for _ in range(2))
     await asyncio.sleep(0)
     leaving.cancel()
     await asyncio.wait_for(staying, 5)
@@ -132,31 +311,48 @@ async def test_who_is_cancelled_leaves_the_queue_to_the_others() -> None:
 
 async def test_a_queue_that_emptied_is_served_again() -> None:
     budget = Budget()
-    budget.refused(time.time() + 0.1)
-    first = asyncio.create_task(_turn(budget))
+    await refusal(budget, 0.1)
+    first = asyncio.create_task(send(budget, poll(0.5)))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
-    await asyncio.wait_for(_turn(budget), 5)
+    await asyncio.wait_for(send(budget, poll(0.5)), 5)
 
 
 async def test_a_queue_that_is_often_empty_is_served_to_the_end() -> None:
-    budget = Budget(24_000)
+    budget = budget_of(24_000)
 
     async def one() -> None:
         for _ in range(40):
-            await budget.turn(likely(0.5))
+            await send(budget, poll(0.5))
 
     await asyncio.wait_for(asyncio.gather(*(one() for _ in range(6))), 20)
 
 
-async def test_connections_with_the_same_key_share_a_budget() -> None:
-    def budget(key: str, **extra: object) -> Budget:
-        return shared_budget(read_connection("c", password=key, host=None, extra=extra))
+async def test_of_connections_with_the_same_key_the_one_that_allows_least_is_right() -> None:
+    budget = shared_budget("SG_0123456789abcdef")
+    assert budget is shared_budget("SG_0123456789abcdef")
+    assert budget is not shared_budget("SG_aaaaaaaaaaaaaaaa")
+    for _ in range(3):  # whichever connection is looked up last
+        budget.allow("slow", 1200)
+        budget.allow("fast", 60_000)
+        budget.allow("silent", None)
+        assert await seconds(budget, 4) >= 3 * 0.05 - 0.005
+    budget.allow("slow", None)
+    assert await seconds(budget, 4) < 0.1
 
-    assert budget("SG_0123456789abcdef") is budget("SG_0123456789abcdef", requests_per_minute=60)
-    assert budget("SG_0123456789abcdef") is not budget("SG_aaaaaaaaaaaaaaaa")
 
+def test_what_belongs_to_a_loop_is_forgotten_with_it() -> None:
+    made: list[int] = []
 
-async def _turn(budget: Budget) -> None:
-    await budget.turn(likely(0.5))
+    def make() -> int:
+        made.append(len(made))
+        return made[-1]
+
+    per_loop = PerLoop(make)
+
+    async def twice() -> tuple[int, int]:
+        return per_loop.here(), per_loop.here()
+
+    assert [asyncio.run(twice()), asyncio.run(twice())] == [(0, 0), (1, 1)]
+    assert len(per_loop._values) == 1

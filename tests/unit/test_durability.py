@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,9 +20,10 @@ from airflow_provider_segmind.api.answers import (
     RequestReport,
     SubmittedRequest,
 )
+from airflow_provider_segmind.api.awaited_turn import AwaitedTurn, turn_after
 from airflow_provider_segmind.api.call import Call
 from airflow_provider_segmind.api.fingerprint import fingerprint
-from airflow_provider_segmind.api.resolve import LostSubmit, find_lost
+from airflow_provider_segmind.api.resolve import LostSubmit, Traces, find_lost
 from airflow_provider_segmind.durability import submission as submission_module
 from airflow_provider_segmind.durability.claims import Claims
 from airflow_provider_segmind.durability.record import (
@@ -32,8 +35,9 @@ from airflow_provider_segmind.durability.record import (
     next_step,
 )
 from airflow_provider_segmind.durability.store import KEY, RecordStore
-from airflow_provider_segmind.durability.submission import PaidRequest, Submission
+from airflow_provider_segmind.durability.submission import Begun, PaidRequest, Submission
 from airflow_provider_segmind.exceptions import (
+    RateLimitedError,
     RequestExpiredError,
     SegmindError,
     ServerError,
@@ -82,8 +86,8 @@ def record(state: str, **fields: Any) -> RequestRecord:
     ("found", "step"),
     [
         (None, Submit()),
-        (record("submitting"), Resolve(100.0)),
-        (record("submitting", previous="r0"), Resolve(100.0, "r0")),
+        (record("submitting"), Resolve(at=100.0, since=100.0)),
+        (record("submitting", previous="r0", since=40.0), Resolve(at=100.0, since=40.0, previous="r0")),
         (record("submitted", request_id="r1"), Reattach("r1", 100.0)),
         (record("delivered", request_id="r1", max_tries=2), Reattach("r1", 100.0)),
     ],
@@ -103,7 +107,7 @@ def test_a_cleared_task_and_other_parameters_mean_a_new_request() -> None:
 
 @pytest.mark.parametrize("state", list(RecordState))
 def test_a_record_survives_the_store(state: RecordState) -> None:
-    written = record(state, request_id="r1", max_tries=3, previous="r0")
+    written = record(state, request_id="r1", max_tries=3, previous="r0", since=40.0)
     assert RequestRecord.from_json(written.as_json()) == written
 
 
@@ -160,6 +164,8 @@ class Segmind:
         weather, self.weather = self.weather, "fair"
         if weather == "refused":
             raise ServerError("down", status=503)
+        if weather == "limited":
+            raise RateLimitedError("slow down", status=429)
         if weather != "lost before":
             self.jobs[f"r{len(self.jobs)}"] = (self.now, "PROCESSING")
         self.point("after the POST")
@@ -199,6 +205,8 @@ class PaidOnce(RuleBasedStateMachine):
         self.clears = 0
         self.of_old: set[str] = set()
         self.lost: LostSubmit | None = None
+        self.turn: AwaitedTurn | None = None
+        self.resumption: Callable[[], Begun] | None = None
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(submission_module.time, "time", lambda: self.segmind.now)
 
@@ -208,16 +216,28 @@ class PaidOnce(RuleBasedStateMachine):
     def submission(self) -> Submission:
         context: Any = {"task_state_store": self.kept, "ti": Ti()}
         self.store = Crashing(self.segmind, context)
-        return Submission(self.segmind, self.store, Claims(context), MODEL, PARAMETERS)  # type: ignore[arg-type]
+        return Submission(
+            self.segmind,  # type: ignore[arg-type]
+            self.store,
+            Claims(context),
+            MODEL,
+            PARAMETERS,
+            max_tries=self.max_tries,
+            timeout=900,
+        )
 
-    def attempt(self, act: Callable[[], PaidRequest | LostSubmit]) -> None:
+    def attempt(self, act: Callable[[], Begun], *, resumed: bool = True) -> None:
+        self.lost = self.turn = self.resumption = None
         try:
             outcome = act()
             self.lost = outcome if isinstance(outcome, LostSubmit) else None
+            self.turn = outcome if isinstance(outcome, AwaitedTurn) else None
             if isinstance(outcome, PaidRequest):
                 self.outcome(outcome.request_id)
-        except (CrashError, SegmindError):
-            self.lost = None
+        except CrashError:
+            self.resumption = act if resumed else None
+        except SegmindError:
+            pass
 
     def outcome(self, request_id: str) -> None:
         if self.segmind.jobs[request_id][1] != "COMPLETED":
@@ -230,7 +250,22 @@ class PaidOnce(RuleBasedStateMachine):
 
     @rule()
     def run_a_try(self) -> None:
-        self.attempt(lambda: self.submission().begin(self.max_tries, look=True))
+        self.attempt(lambda: self.submission().begin(), resumed=False)
+
+    @precondition(lambda self: self.resumption is not None)
+    @rule()
+    def resume_with_the_same_event(self) -> None:
+        """Nothing promises that Airflow does so only once."""
+        assert self.resumption is not None
+        self.attempt(self.resumption)
+
+    @precondition(lambda self: self.turn is not None)
+    @rule()
+    def take_the_turn(self) -> None:
+        turn = self.turn
+        assert turn is not None
+        self.segmind.now = max(self.segmind.now, turn.not_before)
+        self.attempt(lambda: self.submission().take(turn))
 
     @precondition(lambda self: self.lost is not None)
     @rule()
@@ -256,7 +291,7 @@ class PaidOnce(RuleBasedStateMachine):
     def crash_at(self, point: str) -> None:
         self.segmind.crash_at = point
 
-    @rule(weather=st.sampled_from(["fair", "refused", "lost before", "lost after"]))
+    @rule(weather=st.sampled_from(["fair", "refused", "limited", "lost before", "lost after"]))
     def change_the_weather(self, weather: str) -> None:
         self.segmind.weather = weather
 
@@ -284,7 +319,7 @@ class PaidOnce(RuleBasedStateMachine):
         self.max_tries += 3
         self.clears += 1
         self.of_old |= set(self.delivered)
-        self.lost = None
+        self.lost = self.turn = self.resumption = None
 
     @invariant()
     def no_more_is_paid_than_was_asked_for(self) -> None:
@@ -311,3 +346,103 @@ class Crashing(RecordStore):
 
 PaidOnce.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 test_paid_once = PaidOnce.TestCase
+
+
+class Alternating(Segmind):
+    """Loses a submit, refuses the next for its rate limit, loses the next, and so on."""
+
+    lost = 0
+
+    def submit(self, model: str, parameters: Any) -> SubmittedRequest:
+        self.weather = "limited" if self.weather == "lost before" else "lost before"
+        told = self.weather
+        self.lost += told == "lost before"
+        try:
+            return super().submit(model, parameters)
+        finally:
+            self.weather = told
+
+
+@pytest.mark.parametrize("store", [Kept(), None], ids=["remembered", "before 3.3"])
+def test_refusals_in_between_allow_no_more_lost_submits(
+    store: Kept | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segmind = Alternating()
+    monkeypatch.setattr(submission_module.time, "time", lambda: segmind.now)
+    context: Any = {"task_state_store": store, "ti": Ti()}
+    arguments: Any = (segmind, RecordStore(context, durable=True), Claims(context), MODEL, PARAMETERS)
+    submission = Submission(*arguments, max_tries=3, timeout=900)
+
+    def go_on() -> None:
+        begun = submission.begin()
+        for _ in range(20):
+            segmind.now += 200
+            if isinstance(begun, AwaitedTurn):
+                begun = submission.take(begun)
+            else:
+                assert isinstance(begun, LostSubmit)
+                begun = submission.settle(begun, Traces())
+
+    with pytest.raises(SubmitUnresolvedError, match="2 submits"):
+        go_on()
+    assert segmind.lost == 2
+
+
+def test_a_submit_in_place_of_a_lost_one_gives_up_waiting_for_its_turn_in_the_end() -> None:
+    refusal = RateLimitedError("slow down", status=429)
+    lost = LostSubmit(MODEL, WANTED, at=900, since=900, latest=990, not_before=900, deadline=1000)
+    turn, now = turn_after(refusal, None, lost, 900, 1000.0), 1000.0
+    while turn.not_before < 1900:
+        assert AwaitedTurn.from_json(json.loads(json.dumps(turn.as_json()))) == turn
+        assert now < turn.not_before <= now + 60
+        now = turn.not_before
+        turn = turn_after(refusal, turn, lost, 900, now)
+    with pytest.raises(RateLimitedError, match=r"refused \d+ times.*answer was lost"):
+        turn_after(refusal, turn, lost, 900, turn.not_before)
+
+
+def test_a_submit_that_is_made_in_place_of_a_lost_one_is_looked_for_together_with_it() -> None:
+    """The row of the first may come to light only after the second was lost, too."""
+    segmind = Segmind(now=1000.0)
+    kept = Kept()
+    context: Any = {"task_state_store": kept, "ti": Ti()}
+    arguments: Any = (segmind, RecordStore(context, durable=True), Claims(context), MODEL, PARAMETERS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(submission_module.time, "time", lambda: segmind.now)
+        segmind.weather = "lost before"
+        first = Submission(*arguments, max_tries=3, timeout=900).begin()
+        assert isinstance(first, LostSubmit)
+        segmind.now, segmind.weather = first.deadline, "lost before"
+        second = Submission(*arguments, max_tries=3, timeout=900).settle(first, Traces())
+        assert isinstance(second, LostSubmit)
+        again = Submission(*arguments, max_tries=3, timeout=900).begin()
+        assert isinstance(again, LostSubmit)
+    assert (second.since, second.at) == (again.since, again.at) == (1000.0, first.deadline)
+    assert second.deadline >= first.deadline + 100
+
+
+@pytest.mark.parametrize("weather", ["fair", "lost after"])
+def test_an_event_that_comes_twice_does_not_lead_to_two_submits(weather: str) -> None:
+    segmind, kept = Segmind(), Kept()
+    context: Any = {"task_state_store": kept, "ti": Ti()}
+
+    def submission() -> Submission:
+        arguments: Any = (segmind, Crashing(segmind, context), Claims(context), MODEL, PARAMETERS)
+        return Submission(*arguments, max_tries=3, timeout=900)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(submission_module.time, "time", lambda: segmind.now)
+        segmind.weather = "lost before"
+        lost = submission().begin()
+        assert isinstance(lost, LostSubmit)
+        for event in (
+            lambda: submission().settle(lost, Traces()),
+            lambda: submission().take(AwaitedTurn(segmind.now, segmind.now + 900, lost=lost)),
+        ):
+            segmind.now += 200
+            segmind.weather, segmind.crash_at = weather, "after the POST"
+            with contextlib.suppress(CrashError):
+                event()
+            segmind.crash_at = ""
+            assert isinstance(event(), LostSubmit), "it looks for what the first one submitted"
+            assert list(segmind.jobs) == ["r0"]

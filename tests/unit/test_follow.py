@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_segmind.api.answers import RequestReport
-from airflow_provider_segmind.api.call import Call
+from airflow_provider_segmind.api.call import Call, Rank
 from airflow_provider_segmind.api.expectation import Experience
 from airflow_provider_segmind.api.follow import LAST_TURN, FollowedRequest, Wait, follow, resume
 from airflow_provider_segmind.exceptions import (
@@ -134,11 +134,14 @@ def test_an_expected_duration_goes_before_what_is_known() -> None:
 
 
 def test_a_look_is_worth_more_the_likelier_the_request_is_done() -> None:
-    turns = []
+    turns, of_result = [], []
 
     def answer(call: Call[Any], age: float) -> RequestReport:
-        if call.turn is not None:
+        assert call.turn is not None
+        if call.turn.rank is Rank.POLL:
             turns.append((call.turn, age))
+        else:
+            of_result.append(call.turn)
         return job(144.5)(call, age)
 
     world = World(answer)
@@ -151,6 +154,7 @@ def test_a_look_is_worth_more_the_likelier_the_request_is_done() -> None:
     assert 0 < later.likelihood(START + seen + 5) < first.likelihood(START + seen + 5)
     assert later.likelihood(START) == 0
     assert all(turn.not_after == START + 900 + LAST_TURN for turn, _ in turns)
+    assert [(turn.rank, turn.not_after) for turn in of_result] == [(Rank.RESULT, START + 900 + LAST_TURN)]
 
 
 def test_failed_is_an_end_and_says_why() -> None:

@@ -205,6 +205,7 @@ FAULTS = (
         act=Act.KEY_REVOKED,
         weight=9,
     ),
+    Event("rate_limited", "429 to the submit", segmind=_faults(_submit(status=429, reset_in=3.0))),
     Event("failed", "FAILED (not charged), then a retry", segmind=_faults(_submit(outcome="failed"))),
     Event(
         "mapped",

@@ -1,0 +1,57 @@
+"""What one execution of a task works with: its options, its record, and the submission that they are for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from airflow_provider_segmind.durability.claims import Claims
+from airflow_provider_segmind.durability.store import RecordStore
+from airflow_provider_segmind.durability.submission import Submission
+from airflow_provider_segmind.operators.options import Options
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_segmind.operators.inference import SegmindInferenceOperator
+
+
+class Execution:
+    """
+    One execution of a task: from its start, or from an event of its trigger, to a deferral or its end.
+
+    :raises InvalidParameterError: If an option is wrong.
+    """
+
+    def __init__(self, operator: SegmindInferenceOperator, context: Context) -> None:
+        self._operator = operator
+        self.context = context
+        self.options = Options.of(operator)
+        self.store = RecordStore(context, durable=self.options.durable)
+
+    @cached_property
+    def submission(self) -> Submission:
+        """
+        The request's way to Segmind.
+
+        :raises InvalidParameterError: If a parameter of the model is wrong.
+        """
+        return Submission(
+            self._operator.hook,
+            self.store,
+            Claims(self.context),
+            self._operator.model,
+            self._operator.checked_parameters(),
+            max_tries=self._max_tries,
+            timeout=self.options.timeout,
+            look=self.options.wait_for_completion,
+            resubmit_unresolved=self.options.on_unresolved_submit == "resubmit",
+        )
+
+    def end(self, request_id: str) -> None:
+        """Write down that the task has what it will get of a request."""
+        self.store.end(request_id, self._max_tries)
+
+    @property
+    def _max_tries(self) -> int:
+        return int(self.context["ti"].max_tries)
