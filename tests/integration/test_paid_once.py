@@ -149,15 +149,16 @@ def test_an_airflow_that_cannot_remember_says_so(
     assert "no task state store" in said()
 
 
-def test_identical_mapped_tasks_each_get_their_own(
-    emulator: RunningEmulator, run_dag: Run, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("dag_id", "instances", "lost"), [("mapped", 4, 2), ("mapped_many", 50, 5)])
+def test_mapped_tasks_with_the_same_parameters_each_get_their_own(
+    emulator: RunningEmulator, run_dag: Run, monkeypatch: pytest.MonkeyPatch, dag_id: str, instances: int, lost: int
 ) -> None:
     """They wait until no sibling's submit can be under way: three attempts of half a second here."""
     connection = emulator.connection()
     connection["extra"]["timeout"] = 0.5
     monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(connection))
-    emulator.faults({"on": "submit", "count": 2, "drop": "after"})
-    tasks = run_dag("mapped")
+    emulator.faults({"on": "submit", "count": lost, "drop": "after"})
+    tasks = run_dag(dag_id)
     ids = [task.xcoms["request_id"] for task in tasks.values()]
     assert {task.state for task in tasks.values()} == {"success"}
-    assert len(set(ids)) == len(ids) == emulator.ledger()["submits"] == 4
+    assert len(set(ids)) == len(ids) == emulator.ledger()["submits"] == emulator.ledger()["count"] == instances
