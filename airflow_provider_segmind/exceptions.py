@@ -81,6 +81,13 @@ class InvalidParameterError(SegmindError, ValueError):
         return type(self), (self.name, self.problem)
 
 
+class UnreadableInputError(SegmindError):
+    """A file that is to be uploaded could not be read from its storage, which may pass. Nothing was submitted."""
+
+    summary = "An input file could not be read"
+    can_retry = True
+
+
 class InvalidConnectionError(SegmindError):
     """The Airflow connection is missing, or one of its fields cannot be used."""
 
@@ -222,8 +229,8 @@ class RequestTimeoutError(SegmindError):
 
     summary = "Gave up waiting"
     advice = (
-        "Segmind cannot cancel it: it runs on and will be charged if it completes. Wait for it with "
-        "SegmindRequestSensor and this request_id, or clear the task to pay for another one."
+        "Segmind cannot cancel it: if it has not finished, it runs on, and it is charged if it completes. Wait "
+        "for it with SegmindRequestSensor and this request_id, or clear the task to pay for another one."
     )
 
 
@@ -242,6 +249,7 @@ _BY_NAME: dict[str, type[SegmindError]] = {
     for error in (
         SegmindError,
         RefusedError,
+        UnreadableInputError,
         InvalidConnectionError,
         BadRequestError,
         AuthenticationError,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 _SQRT_2 = math.sqrt(2)
 _FAR_OUT = 6.0
@@ -70,47 +72,100 @@ TOLD_SPREAD = 0.25
 """The spread around an `expected_duration`, which is a number alone."""
 
 _LEAST_SPREAD = 0.1
-_MEMORY = 20
-"""So many requests, about, are remembered: what is usual changes with the load at Segmind."""
+_LIFETIME = 3600.0
+"""Seconds in which what was seen loses two thirds of its weight: what is usual changes with Segmind's load."""
+
+_LEAST_WEIGHT = 5.0
+"""What is left of it, in requests, until something else is seen."""
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """
+    A running estimate of the logarithm of a duration.
+
+    :param weight: That of so many requests.
+    :param at: When the last one was added, in seconds since the epoch.
+    """
+
+    weight: float
+    mean: float
+    variance: float
+    at: float
+
+    def with_one_more(self, logarithm: float, now: float) -> _Estimate:
+        faded = self.weight * math.exp(-max(now - self.at, 0) / _LIFETIME)
+        weight = max(faded, min(self.weight, _LEAST_WEIGHT)) + 1
+        step = logarithm - self.mean
+        variance = self.variance + (step * step * (weight - 1) / weight - self.variance) / weight
+        return _Estimate(weight, self.mean + step / weight, variance, max(now, self.at))
 
 
 class Experience:
     """
-    What a process has seen of the durations of each model: a running estimate, a few bytes a model.
+    What a process has seen of the durations of each model: a running estimate, a few numbers for each request.
 
-    A first request that took another time than what was expected weighs as much as the expectation did, so that a
-    wrong one is left soon.
+    Of requests that were submitted together the short ones end first. So a duration counts only when the request
+    would be as old as one that takes long: by then, those that have not ended count too, with what can be expected
+    of them. A first request that took another time than what was expected weighs as much as the expectation did,
+    so that a wrong one is left soon.
     """
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[int, float, float]] = {}
+        self._seen: dict[str, _Estimate] = {}
+        self._ended: dict[str, list[tuple[float, float, float]]] = {}
 
-    def expectation(self, model: str | None, expected_duration: float | None = None) -> Expectation:
+    def expectation(
+        self, model: str | None, now: float = math.inf, expected_duration: float | None = None
+    ) -> Expectation:
         """
         Return what to expect of a request.
 
+        :param now: Seconds since the epoch, on the clock by which ``learn`` was told when a duration counts.
         :param expected_duration: Seconds that the user said; it goes before what was seen.
         """
         if expected_duration is not None:
             return Expectation(expected_duration, TOLD_SPREAD)
-        if model is None or model not in self._seen:
-            return KNOWN.get(model or "", UNKNOWN)
-        _, mean, variance = self._seen[model]
-        return Expectation(math.exp(mean), min(max(math.sqrt(variance), _LEAST_SPREAD), UNKNOWN.spread))
+        if model is None:
+            return UNKNOWN
+        ended = self._ended.get(model, ())
+        while ended and ended[0][0] <= now:
+            counts_from, _, logarithm = heappop(ended)
+            self._count(model, logarithm, counts_from)
+        if model not in self._seen:
+            return KNOWN.get(model, UNKNOWN)
+        seen = self._seen[model]
+        return Expectation(math.exp(seen.mean), min(max(math.sqrt(seen.variance), _LEAST_SPREAD), UNKNOWN.spread))
 
-    def learn(self, model: str | None, duration: object) -> None:
-        """Take a finished request's ``metrics.total_time`` into account, if it is a positive number."""
+    def learn(self, model: str | None, duration: object, counts_from: float) -> None:
+        """
+        Take a finished request's ``metrics.total_time`` into account, if it is a positive number.
+
+        :param counts_from: When it may: seconds since the epoch.
+        """
         if model is None or isinstance(duration, bool) or not isinstance(duration, (int, float)):
             return
         if not 0 < duration < math.inf:
             return
-        before = KNOWN.get(model, UNKNOWN)
-        count, mean, variance = self._seen.get(model, (1, math.log(before.typical), before.spread**2))
-        count = min(count + 1, _MEMORY)
-        step = math.log(duration) - mean
-        mean += step / count
-        variance += (step * step * (count - 1) / count - variance) / count
-        self._seen[model] = (count, mean, variance)
+        # Those that count at the same moment do so in any order but that of their ends.
+        order = random.random()  # noqa: S311 - no secret
+        heappush(self._ended.setdefault(model, []), (counts_from, order, math.log(duration)))
+
+    def outlasted(self, model: str | None, age: float, now: float, expected: Expectation) -> None:
+        """
+        Take into account that a request takes long.
+
+        :param age: Seconds for which it has been running.
+        :param now: Seconds since the epoch.
+        :param expected: What was expected of it.
+        """
+        if model is not None and age > 0:
+            self._count(model, math.log(expected.typical) + expected.spread**2 * expected.ending_rate(age), now)
+
+    def _count(self, model: str, logarithm: float, now: float) -> None:
+        known = KNOWN.get(model, UNKNOWN)
+        before = self._seen.get(model, _Estimate(1, math.log(known.typical), known.spread**2, now))
+        self._seen[model] = before.with_one_more(logarithm, now)
 
 
 SEEN = Experience()

@@ -37,6 +37,9 @@ LARGEST_CLOCK_DIFFERENCE = 600.0
 LAST_TURN = 30.0
 """Seconds after the deadline in which a last look may still get its turn, if the key's budget is short."""
 
+LONGEST_QUEUE = 1800.0
+"""Seconds longer for which the result of a COMPLETED request may wait for its turn. Its record lasts an hour."""
+
 _PASSING_TROUBLE = (UnreachableError, ServerError, RateLimitedError, UnreadableResponseError)
 
 
@@ -92,16 +95,18 @@ def look(request_id: str, age: float, turn: Turn | None = None) -> Steps:
 
     :param age: Seconds since the submission.
     :param turn: How the question for the status waits for others with the same key. What follows from it goes
-        first, and gives up at the same time.
+        first, and waits longer: the result is there.
     :raises SegmindError: If the request has ended in another way than COMPLETED, or cannot be asked about.
     """
-    first = Turn(turn.not_after) if turn is not None else None
+    first = Turn(turn.not_after + LONGEST_QUEUE) if turn is not None else None
+    state = ""
     try:
         report: RequestReport = yield calls.status(request_id, turn)
         if report.completed:
+            state = report.state
             report = yield calls.result(request_id, first)
     except _PASSING_TROUBLE as trouble:
-        return Unfinished(trouble)
+        return Unfinished(trouble, state)
     except RequestExpiredError as missing:
         return Unfinished(missing) if age < REGISTRATION_GRACE else (yield from _recovered(request_id, first))
     report.raise_if_failed()
@@ -139,36 +144,42 @@ def follow(
     :raises SegmindError: If it ends in any other way.
     """
     remarked: set[str] = set()
-    started = now()
-    seen = 0.0
-    wait = first_look(started - request.submitted_at, request.poll_interval, _expected(request, experience))
+    moment = started = now()
+    seen, outlasted = 0.0, False
+    expected = _expected(request, experience, moment)
+    wait = first_look(started - request.submitted_at, request.poll_interval, expected)
     yield Wait(min(wait, max(request.deadline - started, 0)))
     while True:
-        turn = _turn(request, seen, experience)
+        turn = _turn(request, seen, expected)
         found = yield from look(request.request_id, _age(request, started, now()), turn)
         if isinstance(found, RequestReport):
-            experience.learn(request.model, found.metrics.get("total_time"))
+            if not outlasted:
+                counts_from = request.submitted_at + expected.latest()
+                experience.learn(request.model, found.metrics.get("total_time"), counts_from)
             return found
         moment = now()
         if moment >= request.deadline:
             raise _timed_out(request, found)
         if found.trouble is None:
             seen = moment - request.submitted_at
-        wait = _wait(request, found, moment, experience)
+        if not outlasted and seen > expected.latest():
+            outlasted = True
+            experience.outlasted(request.model, seen, moment, expected)
+        expected = _expected(request, experience, moment)
+        wait = _wait(request, found, moment, expected)
         yield Wait(min(wait, request.deadline - moment), _remark(request, found, remarked))
 
 
-def _expected(request: FollowedRequest, experience: Experience) -> Expectation:
-    return experience.expectation(request.model, request.expected_duration)
+def _expected(request: FollowedRequest, experience: Experience, moment: float) -> Expectation:
+    return experience.expectation(request.model, moment, request.expected_duration)
 
 
-def _turn(request: FollowedRequest, seen: float, experience: Experience) -> Turn:
+def _turn(request: FollowedRequest, seen: float, expected: Expectation) -> Turn:
     """
     Return how the next look takes its turn.
 
     :param seen: The age at which the request was last seen to be unfinished.
     """
-    expected = _expected(request, experience)
     return Turn(
         request.deadline + LAST_TURN,
         Rank.POLL,
@@ -187,8 +198,8 @@ def _age(request: FollowedRequest, started: float, moment: float) -> float:
     return min(age, moment - started) if age < LARGEST_CLOCK_DIFFERENCE else age
 
 
-def _wait(request: FollowedRequest, found: Unfinished, moment: float, experience: Experience) -> float:
-    wait = next_look(moment - request.submitted_at, request.poll_interval, _expected(request, experience))
+def _wait(request: FollowedRequest, found: Unfinished, moment: float, expected: Expectation) -> float:
+    wait = next_look(moment - request.submitted_at, request.poll_interval, expected)
     if isinstance(found.trouble, RateLimitedError) and found.trouble.reset_at:
         until_reset = (found.trouble.reset_at - datetime.fromtimestamp(moment, UTC)).total_seconds()
         return after_reset(until_reset, wait)
@@ -217,4 +228,9 @@ def _timed_out(request: FollowedRequest, found: Unfinished) -> RequestTimeoutErr
         if found.trouble is None
         else f"last: {found.trouble.summary}: {found.trouble.detail}"
     )
+    if found.state == RequestState.COMPLETED:
+        return RequestTimeoutError(
+            f"COMPLETED, but its result could not be fetched within {waited:.0f} s; {last}",
+            request_id=request.request_id,
+        )
     return RequestTimeoutError(f"not finished after {waited:.0f} s; {last}", request_id=request.request_id)

@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_segmind.api.answers import RequestReport
 from airflow_provider_segmind.api.call import Call, Rank
 from airflow_provider_segmind.api.expectation import Experience
-from airflow_provider_segmind.api.follow import LAST_TURN, FollowedRequest, Wait, follow, resume
+from airflow_provider_segmind.api.follow import LAST_TURN, LONGEST_QUEUE, FollowedRequest, Wait, follow, resume
 from airflow_provider_segmind.exceptions import (
     AuthenticationError,
     RateLimitedError,
@@ -117,11 +117,13 @@ def test_what_a_request_took_is_remembered_for_the_next_ones() -> None:
 
     experience = Experience()
     looks = []
-    for _ in range(10):
+    for later in range(0, 3000, 300):
         world = World(answer)
-        world.request = replace(world.request, model="kling-o1-image-to-video")
+        world.now += later
+        world.request = FollowedRequest(ID, world.now, world.now + 900, model="kling-o1-image-to-video")
+        world.answer = lambda call, age, later=later: answer(call, age - later)
         world.run(experience)
-        looks.append(world.asked[-1][1])
+        looks.append(world.asked[-1][1] - later)
     assert looks[0] > 80, "it takes 144.5 s by Segmind's page, so nobody looks at 40 s"
     assert looks[-1] < 50
 
@@ -154,7 +156,9 @@ def test_a_look_is_worth_more_the_likelier_the_request_is_done() -> None:
     assert 0 < later.likelihood(START + seen + 5) < first.likelihood(START + seen + 5)
     assert later.likelihood(START) == 0
     assert all(turn.not_after == START + 900 + LAST_TURN for turn, _ in turns)
-    assert [(turn.rank, turn.not_after) for turn in of_result] == [(Rank.RESULT, START + 900 + LAST_TURN)]
+    assert [(turn.rank, turn.not_after) for turn in of_result] == [
+        (Rank.RESULT, START + 900 + LAST_TURN + LONGEST_QUEUE)
+    ]
 
 
 def test_failed_is_an_end_and_says_why() -> None:
@@ -235,3 +239,15 @@ def test_a_rejected_key_ends_the_wait_at_once() -> None:
     with pytest.raises(AuthenticationError):
         world.run()
     assert len(world.asked) == 1
+
+
+def test_a_result_that_cannot_be_fetched_is_not_said_to_be_unfinished() -> None:
+    def answer(call: Call[Any], age: float) -> RequestReport | SegmindError:
+        if call.turn is not None and call.turn.rank is Rank.RESULT:
+            assert call.turn.not_after > START + 900 + 600, "it is there, and may wait"
+            return RateLimitedError("no turn came before the deadline")
+        return job(100)(call, age)
+
+    with pytest.raises(RequestTimeoutError, match="COMPLETED, but its result could not be fetched") as caught:
+        World(answer).run()
+    assert caught.value.request_id == ID

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_segmind.api.expectation import KNOWN, UNKNOWN, Expectation, Experience
 from airflow_provider_segmind.api.schedule import LONGEST_BLIND, SHORTEST, first_look, next_look
+from benchmarks.batches import Job, waited
 
 KLING = "kling-o1-image-to-video"
 
@@ -87,17 +88,46 @@ def test_what_is_usual_follows_what_was_seen() -> None:
     assert experience.expectation(KLING) == KNOWN[KLING]
     assert experience.expectation("other") == experience.expectation(None) == UNKNOWN
     for duration in lognormal(300, 0.15, 40):
-        experience.learn(KLING, duration)
-    learned = experience.expectation(KLING)
+        experience.learn(KLING, duration, 1000)
+    assert experience.expectation(KLING, 999) == KNOWN[KLING]
+    learned = experience.expectation(KLING, 1000)
     assert 270 < learned.typical < 330
-    assert 0.1 <= learned.spread < 0.25
-    assert experience.expectation("other") == UNKNOWN
-    assert experience.expectation(KLING, expected_duration=20).typical == 20
+    assert 0.1 <= learned.spread < 0.3
+    assert experience.expectation("other", 1000) == UNKNOWN
+    assert experience.expectation(KLING, 1000, expected_duration=20).typical == 20
 
 
-@pytest.mark.parametrize("nonsense", [None, "144", -1, 0, math.nan, math.inf, [144]])
+def test_what_was_seen_long_ago_gives_way() -> None:
+    experience = Experience()
+    for duration in lognormal(300, 0.15, 500):
+        experience.learn(KLING, duration, 1000)
+    for duration in lognormal(100, 0.15, 20):
+        experience.learn(KLING, duration, 1000 + 24 * 3600)
+    assert experience.expectation(KLING, 1000).typical > 280
+    assert experience.expectation(KLING).typical < 140
+
+
+@pytest.mark.parametrize("size", [24, 400])
+@pytest.mark.parametrize("factor", [0.5, 1, 2])
+def test_a_process_that_waits_for_a_batch_learns_what_is_usual_and_not_from_the_quick_ones_alone(
+    size: int, factor: float
+) -> None:
+    """Those that end first are the short ones: who believes them asks twice as often about all the others."""
+    experience = Experience()
+    costs = [
+        waited([Job(number * 5000, each) for each in lognormal(factor * 144.5, 0.25, size)], KLING, experience)
+        for number in range(5)
+    ]
+    spared = costs if factor == 1 else costs[3:]
+    assert mean(looks for looks, _ in spared) < 18
+    assert mean(delay for _, delay in spared) < 0.03
+    assert experience.expectation(KLING).typical == pytest.approx(factor * 144.5, rel=0.15)
+
+
+@pytest.mark.parametrize("nonsense", [None, "144", -1, 0, math.nan, math.inf, [144], True])
 def test_a_duration_that_is_none_teaches_nothing(nonsense: object) -> None:
     experience = Experience()
-    experience.learn(KLING, nonsense)
-    experience.learn(None, 10.0)
+    experience.learn(KLING, nonsense, 0)
+    experience.learn(None, 10.0, 0)
+    experience.outlasted(None, 10.0, 0, UNKNOWN)
     assert experience.expectation(KLING) == KNOWN[KLING]
