@@ -23,7 +23,7 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) \
-		--editable '.[emulator]' --group test $(if $(filter 3.3,$(AIRFLOW)),--group check --group postgres)
+		--editable '.[emulator]' --group test $(if $(filter 3.3,$(AIRFLOW)),--group check --group postgres --group storage)
 	@touch $@
 
 demo: install ## Run a real Airflow that turns an image into a video, on the emulator (LIVE=1: on Segmind)

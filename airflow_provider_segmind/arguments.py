@@ -43,3 +43,19 @@ def flag(name: str, value: Any) -> bool:
     if found is None:
         raise InvalidParameterError(name, f"must be True or False, not {value!r}")
     return found
+
+
+def optional_text(name: str, value: Any) -> str | None:
+    """Return a text, or None, which a template writes as ``None`` or nothing."""
+    if value in (None, "", "None"):
+        return None
+    if not isinstance(value, str):
+        raise InvalidParameterError(name, f"must be a string, not {value!r}")
+    return value
+
+
+def names(name: str, value: Any) -> tuple[str, ...]:
+    """Return a sequence of names."""
+    if isinstance(value, (list, tuple)) and all(isinstance(each, str) and each for each in value):
+        return tuple(value)
+    raise InvalidParameterError(name, f"must be a list of names, not {value!r}")

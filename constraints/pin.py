@@ -14,23 +14,30 @@ CAPS = {
     "3.2": ("fastapi<0.137", "pydantic<2.13", "cadwyn<6.2", "svcs<26"),
 }
 GROUPS = ("test", "check", "postgres", "bench")
+NEWEST_GROUPS = ("storage",)
+"""Only the newest Airflow is tested with these."""
 HERE = Path(__file__).parent
 UV = Path(sys.executable).with_name("uv")
 
 
 def pin(series: str, version: str) -> None:
     """Write the constraints of one Airflow: one file for Python 3.11 and later."""
+    groups = GROUPS + (NEWEST_GROUPS if series == max(AIRFLOWS, key=_number) else ())
     with tempfile.NamedTemporaryFile("w", suffix=".in") as wanted:
         wanted.write("\n".join([f"apache-airflow=={version}", *CAPS.get(series, ())]))
         wanted.flush()
         command = [
             *(str(UV), "pip", "compile", "--quiet", "--upgrade", "--universal", "--python-version", "3.11"),
             *("--no-header", "--no-annotate", "--no-emit-index-url", "--extra", "emulator"),
-            *(part for group in GROUPS for part in ("--group", group)),
+            *(part for group in groups for part in ("--group", group)),
             *("pyproject.toml", wanted.name),
             *("--output-file", str(HERE / f"airflow-{series}.txt")),
         ]
         subprocess.run(command, check=True, cwd=HERE.parent)  # noqa: S603 - our own arguments
+
+
+def _number(series: str) -> tuple[int, ...]:
+    return tuple(map(int, series.split(".")))
 
 
 if __name__ == "__main__":

@@ -54,7 +54,11 @@ class Response:
 
 
 class Rank(IntEnum):
-    """Who goes first where a key's budget is short: lower numbers do."""
+    """
+    Who goes first where a key's budget is short: lower numbers do.
+
+    A result; then a submit, or the search for one whose answer was lost; then a look at a request.
+    """
 
     RESULT = 0
     SUBMIT = 1

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import urlsplit
 
+from airflow_provider_segmind.api.locations import checked_place
 from airflow_provider_segmind.exceptions import InvalidParameterError
 
 MODEL: Final = "kling-o1-image-to-video"
 DURATIONS: Final = (5, 10)
+IMAGES: Final = ("start_image_url", "end_image_url")
 
 
 def checked_prompt(value: object) -> str:
@@ -26,15 +27,15 @@ def checked_prompt(value: object) -> str:
 
 
 def checked_start_image_url(value: object) -> str:
-    """Return the address of the first frame."""
-    return _checked_url("start_image_url", value)
+    """Return where the first frame is."""
+    return checked_place("start_image_url", value)
 
 
 def checked_end_image_url(value: object) -> str | None:
-    """Return the address of the last frame, or None. An empty string, as a template may yield, is None."""
+    """Return where the last frame is, or None. An empty string, as a template may yield, is None."""
     if value is None or value == "":
         return None
-    return _checked_url("end_image_url", value)
+    return checked_place("end_image_url", value)
 
 
 def checked_duration(value: object) -> int:
@@ -57,15 +58,3 @@ def checked_parameters(given: dict[str, object]) -> dict[str, Any]:
     """Return the parameters to send: checked, and without those that were not given."""
     checked = {name: check(given.get(name)) for name, check in CHECKS.items()}
     return {name: value for name, value in checked.items() if value is not None}
-
-
-def _checked_url(name: str, value: object) -> str:
-    url = value.strip() if isinstance(value, str) else ""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in url
-    except ValueError:
-        usable = False
-    if not usable:
-        raise InvalidParameterError(name, f"must be an absolute http(s) URL that Segmind can fetch, not {value!r}")
-    return url

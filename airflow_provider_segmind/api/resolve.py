@@ -12,11 +12,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from airflow_provider_segmind.api import calls
-from airflow_provider_segmind.api.answers import HistoryPage, RequestState
-from airflow_provider_segmind.api.call import Call, Turn
+from airflow_provider_segmind.api.answers import HistoryEntry, HistoryPage, RequestState
+from airflow_provider_segmind.api.call import Call, Rank, Turn
 from airflow_provider_segmind.api.fingerprint import fingerprint
-from airflow_provider_segmind.api.follow import LAST_TURN, Wait
+from airflow_provider_segmind.api.follow import Wait
 from airflow_provider_segmind.exceptions import (
+    RateLimitedError,
     RefusedError,
     SegmindError,
     UnreadableResponseError,
@@ -25,7 +26,13 @@ from airflow_provider_segmind.exceptions import (
 LATEST_ROW = 120.0
 """Seconds after a submit in which its row may still come: history lags, by how much is not documented."""
 
-LOOK_EVERY = 5.0
+LOOK_AFTER = 5.0
+"""Seconds between the first look and the second; doubled with each, up to LONGEST_PAUSE."""
+
+LONGEST_PAUSE = 30.0
+LONGEST_QUEUE = 600.0
+"""Seconds after the deadline in which the history may still be asked, if the key's budget is short until then."""
+
 CLOCK_DIFFERENCE = timedelta(seconds=30)
 """By how much the clocks of Segmind and of a worker may differ."""
 
@@ -39,32 +46,46 @@ class LostSubmit:
 
     :param fingerprint: Of its model and parameters.
     :param at: When it was about to be sent, in seconds since the epoch.
-    :param since: The same of the first lost submit, if this one was made in its place: that may come to light yet.
     :param latest: When Segmind could have accepted it at the latest, in seconds since the epoch.
     :param not_before: When to look first, in seconds since the epoch.
     :param deadline: When to stop looking, in seconds since the epoch.
     :param ignore: Ids of requests that are known to be others.
+    :param earlier: When lost submits were sent in whose place this one was made: they may come to light yet.
     :param attempt: 1, or more if the submit was itself made in place of a lost one.
     """
 
     model: str
     fingerprint: str
     at: float
-    since: float
     latest: float
     not_before: float
     deadline: float
     ignore: tuple[str, ...] = ()
+    earlier: tuple[float, ...] = ()
     attempt: int = 1
+
+    def may_be_of(self, moment: datetime) -> bool:
+        """Whether a request of that moment may be the one, by its time."""
+        return any(earliest <= moment <= latest for earliest, latest in self._windows())
+
+    def earliest(self) -> datetime:
+        """Return the first moment at which it, or what it replaces, may have been accepted."""
+        return min(earliest for earliest, _ in self._windows())
+
+    def _windows(self) -> list[tuple[datetime, datetime]]:
+        under_way = timedelta(seconds=self.latest - self.at)
+        sent = [datetime.fromtimestamp(at, UTC) for at in (*self.earlier, self.at)]
+        return [(at - CLOCK_DIFFERENCE, at + under_way + CLOCK_DIFFERENCE) for at in sent]
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
-        return {**asdict(self), "ignore": list(self.ignore)}
+        return {**asdict(self), "ignore": list(self.ignore), "earlier": list(self.earlier)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """Return what ``as_json`` described."""
-        return cls(**{**document, "ignore": tuple(document["ignore"])})
+        many = {name: tuple(document[name]) for name in ("ignore", "earlier")}
+        return cls(**{**document, **many})
 
 
 @dataclass(frozen=True)
@@ -84,52 +105,75 @@ def find_lost(submit: LostSubmit, now: Callable[[], float]) -> Generator[Call[An
     """
     Look in the request history for a lost submit, again and again until a row shows or the deadline passes.
 
-    Failed requests are passed over: they are not charged, so that submitting anew costs no more.
+    Failed requests are passed over: they are not charged, so that submitting anew costs no more. A history that
+    could not be asked, because the key's limit stood in the way, is asked after the deadline, too.
 
     :param now: The clock: seconds since the epoch.
     """
     if submit.not_before > now():
         yield Wait(submit.not_before - now())
+    last_turn = max(submit.deadline, now()) + LONGEST_QUEUE
+    pause = LOOK_AFTER
     while True:
         try:
-            traces = yield from _look(submit)
+            traces = yield from _look(submit, Turn(last_turn, Rank.SUBMIT))
         except SegmindError as trouble:
             traces = Traces(trouble=trouble)
-        remaining = submit.deadline - now()
+        limited = isinstance(traces.trouble, RateLimitedError)
+        remaining = (last_turn if limited else submit.deadline) - now()
         if traces.request_ids or remaining <= 0 or isinstance(traces.trouble, RefusedError):
             return traces
         remark = f"Will look into the request history again: {traces.trouble}" if traces.trouble else ""
-        yield Wait(min(LOOK_EVERY, remaining), remark)
+        yield Wait(min(pause, remaining), remark)
+        pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def _look(submit: LostSubmit) -> Generator[Call[Any], Any, Traces]:
-    earliest = datetime.fromtimestamp(submit.since, UTC) - CLOCK_DIFFERENCE
-    latest = datetime.fromtimestamp(submit.latest, UTC) + CLOCK_DIFFERENCE
-    alike: dict[str, datetime] = {}
-    unreadable = 0
+def _look(submit: LostSubmit, turn: Turn) -> Generator[Call[Any], Any, Traces]:
+    rows, all_of_them = yield from _rows(submit, turn)
+    possible = [row for row in rows if _may_be(submit, row)]
+    alike = {
+        row.request_id: row.created_at
+        for row in possible
+        if row.created_at is not None
+        and row.parameters is not None
+        and fingerprint(submit.model, row.parameters) == submit.fingerprint
+    }
+    if not alike and not all_of_them:
+        raise UnreadableResponseError(f"it has more than {len(rows)} requests since then")
+    unreadable = sum(row.parameters is None or row.created_at is None for row in possible)
+    if not alike and unreadable:
+        raise UnreadableResponseError(
+            f"{unreadable} requests to {submit.model} in the history have inputs or a time that cannot be read"
+        )
+    return Traces(tuple(sorted(alike, key=lambda request_id: (alike[request_id], request_id))))
+
+
+def _rows(submit: LostSubmit, turn: Turn) -> Generator[Call[Any], Any, tuple[list[HistoryEntry], bool]]:
+    """Return the history since a submit, and whether that is all of it."""
+    earliest = submit.earliest()
+    rows: list[HistoryEntry] = []
     for number in range(1, MOST_PAGES + 1):
         page: HistoryPage = yield calls.history(
             model=submit.model,
             from_date=(earliest - timedelta(days=1)).date(),
             page=number,
             per_page=calls.MOST_ROWS,
-            turn=Turn(submit.deadline + LAST_TURN),
+            sort_by="model_created",
+            sort_order="desc",
+            turn=turn,
         )
-        for entry in page.entries:
-            if entry.model != submit.model or entry.state == RequestState.FAILED:
-                continue
-            if entry.request_id in submit.ignore:
-                continue
-            if entry.created_at is not None and not earliest <= entry.created_at <= latest:
-                continue
-            if entry.parameters is None or entry.created_at is None:
-                unreadable += 1
-            elif fingerprint(submit.model, entry.parameters) == submit.fingerprint:
-                alike[entry.request_id] = entry.created_at
-        if page.rows < calls.MOST_ROWS:
-            break
-    if unreadable and not alike:
-        raise UnreadableResponseError(
-            f"{unreadable} requests to {submit.model} in the history have inputs or a time that cannot be read"
-        )
-    return Traces(tuple(sorted(alike, key=lambda request_id: (alike[request_id], request_id))))
+        rows += page.entries
+        older = (row.created_at is not None and row.created_at < earliest for row in page.entries)
+        if page.rows < calls.MOST_ROWS or all(older):
+            return rows, True
+    return rows, False
+
+
+def _may_be(submit: LostSubmit, row: HistoryEntry) -> bool:
+    """Whether a row may be of a submit, as far as its inputs do not say."""
+    return (
+        row.model == submit.model
+        and row.state != RequestState.FAILED
+        and row.request_id not in submit.ignore
+        and (row.created_at is None or submit.may_be_of(row.created_at))
+    )

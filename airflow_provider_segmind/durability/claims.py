@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 CLAIM_KEY = "segmind_claim"
 SETTLING = 2.0
 """Seconds between a claim and the look at the others' claims: longer than a claim takes to be written."""
+
+log = logging.getLogger(__name__)
 
 
 class Claims:
@@ -30,12 +33,26 @@ class Claims:
         self._ti = context["ti"]
 
     def taken(self) -> set[str]:
-        """Return the ids that the instances of the task have."""
-        return {str(request_id) for request_id in self._pulled(REQUEST_ID_KEY)} if self.mapped else set()
+        """Return the ids that the other instances of the task have."""
+        if not self.mapped:
+            return set()
+        ids = self._pulled(REQUEST_ID_KEY)
+        own = self._ti.xcom_pull(task_ids=self._ti.task_id, key=REQUEST_ID_KEY, map_indexes=self._ti.map_index)
+        if own in ids:
+            ids.remove(own)
+        return set(map(str, ids))
 
     def claimed_by_another(self, request_id: str) -> bool:
-        """Whether another instance took this request for the one whose answer it had lost."""
-        claims = self._pulled(CLAIM_KEY) if self.mapped else []
+        """
+        Whether another instance took this request for the one whose answer it had lost.
+
+        It has been paid for: so if the claims cannot be read, it is kept.
+        """
+        try:
+            claims = self._pulled(CLAIM_KEY) if self.mapped else []
+        except Exception:
+            log.exception("Cannot see which requests other instances have; keeping request %s", request_id)
+            return False
         return any(claim.get("request_id") == request_id for claim in claims)
 
     def claimed(self, request_ids: Iterable[str]) -> str | None:

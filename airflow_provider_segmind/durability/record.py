@@ -21,9 +21,11 @@ class RequestRecord:
     """
     What a task instance knows of the request that it paid for, or may have paid for.
 
-    :param fingerprint: Of the model and its parameters, as the user gave them.
+    :param fingerprint: Of the model and its parameters, as the user gave them, with the content of files.
+    :param given: The same with their locations; None in a record of an earlier version.
+    :param sent: The same with their URLs, as Segmind got it; None in a record of an earlier version.
     :param at: When the submit was about to be sent, in seconds since the epoch.
-    :param since: The same of the first lost submit, if this one was made in its place.
+    :param earlier: The same of lost submits in whose place this one was made.
     :param request_id: From the answer to the submit; None while that is open.
     :param previous: The id of the request before, which this one replaces.
     :param max_tries: The task's ``max_tries`` when the output was delivered: a clear changes it, a retry does
@@ -37,11 +39,13 @@ class RequestRecord:
     request_id: str | None = None
     max_tries: int | None = None
     previous: str | None = None
-    since: float | None = None
+    earlier: tuple[float, ...] = ()
+    given: str | None = None
+    sent: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
-        return asdict(self)
+        return {**asdict(self), "earlier": list(self.earlier)}
 
     @classmethod
     def from_json(cls, document: object) -> Self | None:
@@ -57,7 +61,9 @@ class RequestRecord:
                 request_id=document.get("request_id"),
                 max_tries=document.get("max_tries"),
                 previous=document.get("previous"),
-                since=None if document.get("since") is None else float(document["since"]),
+                earlier=tuple(map(float, document.get("earlier") or ())),
+                given=document.get("given"),
+                sent=document.get("sent"),
             )
         except (KeyError, TypeError, ValueError):
             return None
@@ -89,8 +95,9 @@ class Resolve:
     """
 
     at: float
-    since: float
+    earlier: tuple[float, ...] = ()
     previous: str | None = None
+    sent: str | None = None
 
 
 def next_step(record: RequestRecord | None, wanted: str, max_tries: int) -> Submit | Reattach | Resolve:
@@ -107,8 +114,7 @@ def next_step(record: RequestRecord | None, wanted: str, max_tries: int) -> Subm
             f"the record is of another model or of other parameters: {record.request_id or record.state}"
         )
     if record.state is RecordState.SUBMITTING or record.request_id is None:
-        since = record.at if record.since is None else record.since
-        return Resolve(record.at, since, record.previous)
+        return Resolve(record.at, record.earlier, record.previous, record.sent)
     if record.state is RecordState.DELIVERED and record.max_tries != max_tries:
         return Submit(f"request {record.request_id} was delivered and the task has been cleared since")
     return Reattach(record.request_id, record.at)

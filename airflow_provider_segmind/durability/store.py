@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 KEY = "segmind_request"
+UPLOADS_KEY = "segmind_uploads"
+UPLOADS_LAST = 6 * 24 * 3600.0
+"""Seconds for which an upload is used again. How long Segmind keeps one is not documented; outputs, seven days."""
 
 log = logging.getLogger(__name__)
 
@@ -88,3 +93,18 @@ class RecordStore:
             self.write(record)
         elif self._store is not None:
             self._store.delete(KEY)
+
+    def uploads(self) -> dict[str, str]:
+        """Return the URLs of files that were uploaded, by the digest of their content."""
+        kept = self._store.get(UPLOADS_KEY) if self._store is not None else None
+        if not isinstance(kept, dict):
+            return {}
+        since = time.time() - UPLOADS_LAST
+        return {digest: each["url"] for digest, each in kept.items() if each["at"] > since}
+
+    def keep_uploads(self, urls: Mapping[str, str]) -> None:
+        """Add the URLs of files that have just been uploaded."""
+        if self._store is not None:
+            now = time.time()
+            new = {digest: {"url": url, "at": now} for digest, url in urls.items()}
+            self._store.set(UPLOADS_KEY, {**(self._store.get(UPLOADS_KEY) or {}), **new})

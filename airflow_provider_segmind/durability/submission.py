@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow.providers.common.compat.sdk import Stats
@@ -32,9 +32,13 @@ from airflow_provider_segmind.exceptions import (
 )
 from airflow_provider_segmind.hooks.segmind import SegmindHook
 from airflow_provider_segmind.hooks.waiting import look_at
+from airflow_provider_segmind.media.inputs import Inputs
 
 MOST_ATTEMPTS = 2
 """How often one try submits at most: once, and once more if the history shows that the first was lost."""
+
+LATEST_SURPRISE = 3600.0
+"""Seconds after which a submit that the history did not show is no longer looked for."""
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +71,8 @@ class Submission:
     :param timeout: Seconds for which to wait for a turn, if a submit is refused for the key's rate limit.
     :param look: Whether to look at a request that is found again, and to replace it if it failed.
     :param resubmit_unresolved: Submit anew if the history cannot tell whether a lost submit was accepted.
+    :ivar open: Whether there may be a request whose id is not known.
+    :ivar accepted: The id of the request that was submitted or found.
     """
 
     def __init__(
@@ -74,8 +80,7 @@ class Submission:
         hook: SegmindHook,
         store: RecordStore,
         claims: Claims,
-        model: str,
-        parameters: Mapping[str, Any],
+        inputs: Inputs,
         *,
         max_tries: int,
         timeout: float,
@@ -85,13 +90,14 @@ class Submission:
         self._hook = hook
         self._store = store
         self._claims = claims
-        self._model = model
-        self._parameters = parameters
-        self._fingerprint = fingerprint(model, parameters)
+        self._inputs = inputs
+        self._model = inputs.model
         self._max_tries = max_tries
         self._timeout = timeout
         self._look = look
         self._resubmit_unresolved = resubmit_unresolved
+        self.open = False
+        self.accepted: str | None = None
 
     def begin(self, turn: AwaitedTurn | None = None) -> Begun:
         """
@@ -101,10 +107,11 @@ class Submission:
         :raises SegmindError: If there can be none.
         """
         self._store.say_what_is_missing()
-        step = next_step(self._store.read(), self._fingerprint, self._max_tries)
+        record = self._store.read()
+        step = next_step(record, self._wanted(record), self._max_tries)
         if isinstance(step, Resolve):
             log.warning("An earlier try was submitting when it ended. Looking for its request.")
-            return self._lost(step.at, step.since, 1, step.previous)
+            return self._lost(step.sent or self._wanted(record), step.at, step.earlier, 1, step.previous)
         if isinstance(step, Reattach):
             return self._reattached(step) if self._look else PaidRequest(step.request_id, step.submitted_at)
         if step.reason:
@@ -123,16 +130,18 @@ class Submission:
 
         :raises SubmitUnresolvedError: If the history cannot tell, and nobody said to submit anew then.
         """
+        self.open = True
         if self._moved_on_from(submit):
             return self.begin()
         free = self._claims.claimed(traces.request_ids)
         if free is not None:
             self._count("adopted")
             log.info("Request %s is the one whose answer was lost; going on with it", free)
-            return self._kept(free, submit.at)
+            return self._kept(self._store.read(), free, submit.at)
         if traces.request_ids:
             log.info("All requests found belong to others; looking for one more")
-            return self._lost(submit.at, submit.since, submit.attempt, *submit.ignore, *traces.request_ids)
+            ignore = (*submit.ignore, *traces.request_ids)
+            return self._lost(submit.fingerprint, submit.at, submit.earlier, submit.attempt, *ignore)
         if traces.trouble is not None and not self._resubmit_unresolved:
             raise SubmitUnresolvedError(
                 f"a submit to {self._model} had no clear answer, and the request history could not help: "
@@ -179,23 +188,36 @@ class Submission:
         :param turn: What was waited for since the last refusal, if there was one.
         :param lost: The submit in whose place this one is made, if there is one.
         """
+        parameters = self._uploaded()
+        sent = fingerprint(self._model, parameters)
         now = time.time()
-        since, attempt = (lost.since, lost.attempt + 1) if lost is not None else (now, 1)
+        attempt = 1 if lost is None else lost.attempt + 1
+        ignore = () if lost is None else lost.ignore
+        before_it = () if lost is None else (*lost.earlier, lost.at)
+        earlier = tuple(at for at in before_it if at > now - LATEST_SURPRISE)
         before = self._store.read()
         previous = (before.request_id or before.previous) if before is not None else None
-        self._store.write(
-            RequestRecord(
-                RecordState.SUBMITTING, self._model, self._fingerprint, now, previous=previous, since=since
-            )
+        intent = RequestRecord(
+            RecordState.SUBMITTING,
+            self._model,
+            self._inputs.fingerprint,
+            now,
+            previous=previous,
+            earlier=earlier,
+            given=self._inputs.given,
+            sent=sent,
         )
+        self._store.write(intent)
+        self.open = True
         try:
-            accepted = self._hook.submit(self._model, self._parameters)
+            accepted = self._hook.submit(self._model, parameters)
         except SubmitUnresolvedError as error:
             self._count("unresolved")
             log.warning("%s Looking for it in the request history.", error)
-            return self._lost(now, since, attempt, previous, *(lost.ignore if lost is not None else ()))
+            return self._lost(sent, now, earlier, attempt, previous, *ignore)
         except SegmindError as error:
-            self._store.put_back(before if lost is not None else None)
+            self.open = lost is not None
+            self._store.put_back(before)
             if not isinstance(error, RateLimitedError):
                 raise
             log.info("Not submitted, and not charged: %s Waiting for a turn.", error)
@@ -206,34 +228,68 @@ class Submission:
             log.warning(
                 "Another instance took request %s for its own lost one; looking for that", accepted.request_id
             )
-            return self._lost(now, since, attempt, accepted.request_id, previous)
-        return self._kept(accepted.request_id, now)
+            return self._lost(sent, now, earlier, attempt, accepted.request_id, previous, *ignore)
+        return self._kept(intent, accepted.request_id, now)
 
-    def _kept(self, request_id: str, at: float) -> PaidRequest:
-        record = RequestRecord(RecordState.SUBMITTED, self._model, self._fingerprint, at, request_id)
-        self._store.write(record)
+    def _kept(self, intent: RequestRecord | None, request_id: str, at: float) -> PaidRequest:
+        self.open, self.accepted = False, request_id
+        if intent is not None:
+            self._store.write(
+                replace(intent, state=RecordState.SUBMITTED, request_id=request_id, previous=None, earlier=())
+            )
         return PaidRequest(request_id, at)
 
-    def _lost(self, at: float, since: float, attempt: int, *ignore: str | None) -> LostSubmit:
+    def _wanted(self, record: RequestRecord | None) -> str:
+        """
+        Return the fingerprint of what this try is asked for.
+
+        A file may be gone by now whose video has been paid for: then its name has to do.
+        """
+        try:
+            return self._inputs.fingerprint
+        except SegmindError as error:
+            if record is None or record.given != self._inputs.given:
+                raise
+            log.warning("%s Going by what was submitted before, from the same place.", error)
+            return record.fingerprint
+
+    def _uploaded(self) -> Mapping[str, Any]:
+        """Return the parameters as Segmind gets them. What was uploaded for this task before is not again."""
+        if not self._inputs.files:
+            return self._inputs.sent({})
+        urls = self._store.uploads()
+        for location, file in self._inputs.files.items():
+            if file.sha256 not in urls:
+                (urls[file.sha256],) = self._hook.upload([file.data_url()])
+                self._store.keep_uploads({file.sha256: urls[file.sha256]})
+                log.info("Uploaded %s as %s", location, urls[file.sha256])
+        return self._inputs.sent(urls)
+
+    def _lost(
+        self, sent: str, at: float, earlier: tuple[float, ...], attempt: int, *ignore: str | None
+    ) -> LostSubmit:
         """
         Return what to look for.
+
+        :param sent: The fingerprint of what Segmind got.
 
         Instances of a mapped task first let the answers to each other's submits come in, or one might take a
         request whose id is still on its way to another.
         """
+        self.open = True
         now = time.time()
         latest = at + self._hook.patience
         not_before = latest if self._claims.mapped else now
         others = {*self._claims.taken(), *ignore} - {None}
         return LostSubmit(
             self._model,
-            self._fingerprint,
+            sent,
             at=at,
-            since=since,
             latest=latest,
             not_before=not_before,
             deadline=max(at + LATEST_ROW, not_before, now + 1),
             ignore=tuple(sorted(map(str, others))),
+            earlier=earlier,
             attempt=attempt,
         )
 

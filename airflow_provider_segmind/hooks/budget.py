@@ -33,6 +33,9 @@ GROWTH_OF_LEARNED = 1.5
 LONGEST_WAITING_EVERY = 5
 """Of so many turns, one goes to the poll that has waited longest, so that none starves."""
 
+SPACE_OF_SUBMITS = 0.5
+"""Seconds between two submits that were refused, where it is not known how many requests the key allows."""
+
 _WITHOUT_END = Turn(math.inf)
 
 
@@ -49,6 +52,7 @@ class Budget:
     def __init__(self) -> None:
         self._told: dict[str, float] = {}
         self._limiter: AsyncLimiter | None = None
+        self._submits = AsyncLimiter(1, SPACE_OF_SUBMITS)
         self._learned = 0.0
         self._learned_at = 0.0
         self._let_through: deque[float] = deque()
@@ -74,6 +78,7 @@ class Budget:
         if requests_per_minute is not None:
             self._told[conn_id] = requests_per_minute
         if self._allowed != before:
+            self._learned = 0.0
             self._set_pace(self._allowed)
 
     @asynccontextmanager
@@ -84,10 +89,11 @@ class Budget:
         :raises RateLimitedError: If the turn does not come before ``turn.not_after``.
         """
         await self._turn(turn or _WITHOUT_END, request_id)
+        sent_at = time.time()
         try:
             yield
         except RateLimitedError as error:
-            self._refused(error.reset_at.timestamp() if error.reset_at else None)
+            self._refused(sent_at, error.reset_at.timestamp() if error.reset_at else None)
             raise
         else:
             self._refusals = 0
@@ -104,15 +110,17 @@ class Budget:
         :raises RateLimitedError: If the turn does not come before.
         """
         self._close(not_before)
+        if self._limiter is None:  # the 429 is over by now: nothing is known but that there was one
+            await self._submits.acquire()
         await self._turn(Turn(deadline, Rank.SUBMIT), None)
         self._note()
         self._leave()
 
-    def _refused(self, reset_at: float | None) -> None:
+    def _refused(self, sent_at: float, reset_at: float | None) -> None:
         """Stop everyone: all that is sent in the meantime would be refused, too."""
         now = time.time()
         said = reset_at - now if reset_at is not None else 0.0
-        if not self._paused:
+        if sent_at > self._closed_until:  # else it was under way with others that were refused
             # A reset that is over, or that was followed by another 429 at once, does not say when to come back.
             if said <= 0 or self._refusals:
                 said = max(said, backoff(self._refusals) * random.uniform(0.5, 1))  # noqa: S311 - spreads load
@@ -121,10 +129,9 @@ class Budget:
 
     def _close(self, until: float) -> None:
         now = time.time()
-        begins = until > now and not self._paused
-        if begins or self._limiter is None:
-            self._learn(now)
         if until > now:
+            if not self._paused:
+                self._learn(now)
             later = until + random.uniform(0, LATEST_RESUMPTION)  # noqa: S311 - as above
             self._closed_until = max(self._closed_until, later)
 

@@ -19,7 +19,7 @@ from typing import TypeVar
 import aiohttp
 
 from airflow_provider_segmind.api.call import Call, Response, Service
-from airflow_provider_segmind.exceptions import AuthenticationError, SegmindError
+from airflow_provider_segmind.exceptions import AuthenticationError, InvalidConnectionError, SegmindError
 from airflow_provider_segmind.hooks.budget import MOST_AT_ONCE, Budget, shared_budget
 from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, SegmindConnection, without_login
 from airflow_provider_segmind.hooks.lookup import look_up_async
@@ -76,7 +76,7 @@ class NonblockingTransport:
             try:
                 return await self._sent(call, line)
             except AuthenticationError:
-                renewed = await self._line(sent_at)
+                renewed = await self._line(sent_at, necessary=True)
                 if renewed.connection == line.connection:
                     raise
             return await self._sent(call, renewed)
@@ -87,6 +87,8 @@ class NonblockingTransport:
 
     async def close(self) -> None:
         """Close the session and its sockets."""
+        if self._known is not None:
+            self._known.budget.allow(self._conn_id, None)
         await self._session.close()
 
     async def _sent(self, call: Call[T], line: _Line) -> T:
@@ -114,32 +116,43 @@ class NonblockingTransport:
     async def _recent_line(self) -> _Line:
         return await self._line(time.monotonic() - LOOKUP_LIFETIME)
 
-    async def _line(self, since: float) -> _Line:
-        """Return the connection as it was looked up at a moment or later: once, however many want that."""
+    async def _line(self, since: float, *, necessary: bool = False) -> _Line:
+        """
+        Return the connection as it was looked up at a moment or later: once, however many want that.
+
+        :param necessary: Whether the one that is known will not do if there is no other.
+        :raises SegmindError: If it cannot be looked up.
+        """
         if self._known is not None and self._known.since >= since:
             return self._known
         async with self._lookup:
             if self._known is None or self._known.since < since:
-                self._known = await self._looked_up(self._known)
+                self._known = await self._looked_up(None if necessary else self._known)
             return self._known
 
     async def _looked_up(self, known: _Line | None) -> _Line:
+        """Look the connection up; what is known will do where that fails."""
         now = time.monotonic()
         try:
-            found = await look_up_async(self._conn_id)
+            return await self._line_of(await look_up_async(self._conn_id), now)
         except SegmindError:
             if known is None:
                 raise
             return replace(known, since=now)
-        budget = shared_budget(found.api_key)
-        budget.allow(self._conn_id, found.requests_per_minute)
-        return _Line(
-            found,
-            budget,
-            await asyncio.to_thread(_tls, found.verify),
-            {service: found.proxy_for(url) for service, url in found.urls.items()},
-            now,
-        )
+
+    async def _line_of(self, connection: SegmindConnection, now: float) -> _Line:
+        try:
+            tls = await asyncio.to_thread(_tls, connection.verify)
+        except (OSError, ValueError) as error:
+            raise InvalidConnectionError(
+                f"verify of the connection {self._conn_id!r} cannot be used: {_in_short(error)}"
+            ) from error
+        budget = shared_budget(connection.api_key)
+        if self._known is not None and self._known.budget is not budget:
+            self._known.budget.allow(self._conn_id, None)
+        budget.allow(self._conn_id, connection.requests_per_minute)
+        proxies = {service: connection.proxy_for(url) for service, url in connection.urls.items()}
+        return _Line(connection, budget, tls, proxies, now)
 
 
 _transports: PerLoop[dict[str, NonblockingTransport]] = PerLoop(dict)

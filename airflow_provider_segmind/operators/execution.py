@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow_provider_segmind.durability.claims import Claims
 from airflow_provider_segmind.durability.store import RecordStore
 from airflow_provider_segmind.durability.submission import Submission
+from airflow_provider_segmind.media.inputs import Inputs
 from airflow_provider_segmind.operators.options import Options
 
 if TYPE_CHECKING:
@@ -29,24 +29,44 @@ class Execution:
         self.options = Options.of(operator)
         self.store = RecordStore(context, durable=self.options.durable)
 
-    @cached_property
+        self._submission: Submission | None = None
+
+    @property
+    def accepted(self) -> str | None:
+        """The id of the request that was submitted or found by now."""
+        return self._submission.accepted if self._submission is not None else None
+
+    @property
+    def open(self) -> bool:
+        """Whether there may be a request whose id is not known."""
+        return self._submission is not None and self._submission.open
+
+    @property
     def submission(self) -> Submission:
         """
         The request's way to Segmind.
 
         :raises InvalidParameterError: If a parameter of the model is wrong.
         """
+        if self._submission is None:
+            self._submission = self._made()
+        return self._submission
+
+    def _made(self) -> Submission:
         return Submission(
             self._operator.hook,
             self.store,
             Claims(self.context),
-            self._operator.model,
-            self._operator.checked_parameters(),
+            self._inputs(),
             max_tries=self._max_tries,
             timeout=self.options.timeout,
             look=self.options.wait_for_completion,
             resubmit_unresolved=self.options.on_unresolved_submit == "resubmit",
         )
+
+    def _inputs(self) -> Inputs:
+        parameters = self._operator.checked_parameters()
+        return Inputs(self._operator.model, parameters, self.options.upload, self.options.input_conn_id)
 
     def end(self, request_id: str) -> None:
         """Write down that the task has what it will get of a request."""

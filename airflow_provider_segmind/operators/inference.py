@@ -19,6 +19,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.awaited_turn import AwaitedTurn
 from airflow_provider_segmind.api.follow import FollowedRequest
+from airflow_provider_segmind.api.locations import checked_places
 from airflow_provider_segmind.api.output import model_output
 from airflow_provider_segmind.api.resolve import LostSubmit, find_lost
 from airflow_provider_segmind.arguments import is_literal
@@ -80,6 +81,10 @@ class SegmindInferenceOperator(BaseOperator):
 
     :param model: The model's slug, the end of its page's address.
     :param parameters: What the model's page lists.
+    :param upload: The names of parameters that hold images, or lists of images, which may lie where Segmind cannot
+        fetch them: an object-storage URI (``s3://…``, ``gs://…``, ``file:///…``) or an absolute path on the
+        worker, 20 MiB at most. They are uploaded to Segmind, whose URLs are public. A retry uploads nothing twice.
+    :param input_conn_id: The Airflow connection to that storage; None for the storage's default.
     :param segmind_conn_id: A connection of the type ``segmind``.
     :param deferrable: Wait in the triggerer (default) or, if False, in the worker.
     :param wait_for_completion: If False, return the request id at once; SegmindRequestSensor waits for it.
@@ -96,6 +101,8 @@ class SegmindInferenceOperator(BaseOperator):
     template_fields: Sequence[str] = (
         "model",
         "parameters",
+        "upload",
+        "input_conn_id",
         "segmind_conn_id",
         "deferrable",
         "wait_for_completion",
@@ -113,6 +120,8 @@ class SegmindInferenceOperator(BaseOperator):
         *,
         model: str,
         parameters: Mapping[str, Any] | None = None,
+        upload: Sequence[str] = (),
+        input_conn_id: str | None = None,
         segmind_conn_id: str = DEFAULT_CONNECTION_ID,
         deferrable: bool | str = True,
         wait_for_completion: bool | str = True,
@@ -126,6 +135,8 @@ class SegmindInferenceOperator(BaseOperator):
         super().__init__(**kwargs)
         self.model = model
         self.parameters = {} if parameters is None else parameters
+        self.upload = upload
+        self.input_conn_id = input_conn_id
         self.segmind_conn_id = segmind_conn_id
         self.deferrable = deferrable
         self.wait_for_completion = wait_for_completion
@@ -148,7 +159,7 @@ class SegmindInferenceOperator(BaseOperator):
 
         :raises InvalidParameterError: If one is wrong.
         """
-        return calls.checked_parameters(self.parameters)
+        return checked_places(calls.checked_parameters(self.parameters), self.upload)
 
     def output_of(self, result: RequestReport) -> Any:
         """Return the task's return value."""
@@ -181,7 +192,9 @@ class SegmindInferenceOperator(BaseOperator):
         except AirflowException as error:
             if next_method != "__fail__" or self._execution(context).store.remembers:
                 raise
-            request_id = context["ti"].xcom_pull(task_ids=self.task_id, key=REQUEST_ID_KEY)
+            request_id = context["ti"].xcom_pull(
+                task_ids=self.task_id, key=REQUEST_ID_KEY, map_indexes=context["ti"].map_index
+            )
             what, advice = (f"for request {request_id}", _LIVES_ON) if request_id else ("to submit", _PERHAPS_PAID)
             raise AirflowFailException(f"The wait {what} broke off: {error}. {advice}") from error
 
@@ -198,9 +211,11 @@ class SegmindInferenceOperator(BaseOperator):
         """Check what is known when the DAG is parsed."""
         if is_literal(self.model):
             calls.checked_model(self.model)
-        if is_literal(self.parameters):
-            calls.checked_parameters(self.parameters)
         check_literals(self)
+        if is_literal(self.parameters):
+            parameters = calls.checked_parameters(self.parameters)
+            if is_literal(self.upload):
+                checked_places(parameters, self.upload)
 
     def _execution(self, context: Context) -> Execution:
         try:
@@ -285,9 +300,14 @@ class SegmindInferenceOperator(BaseOperator):
                 execution.end(error.request_id)
             raise task_failure(error, remembered=remembered) from error
         except (AirflowTaskTimeout, Exception) as error:
-            if self._request_id is None or isinstance(error, AirflowException) or remembered:
+            request_id = self._request_id or execution.accepted
+            if remembered or isinstance(error, AirflowException) or not (request_id or execution.open):
                 raise
+            what, advice = (
+                (f"Request {request_id} was submitted", _LIVES_ON)
+                if request_id
+                else ("A submit had no clear answer", _PERHAPS_PAID)
+            )
             raise AirflowFailException(
-                f"Request {self._request_id} was submitted, then the task broke off: "
-                f"{type(error).__name__}: {error}. {_LIVES_ON}"
+                f"{what}, then the task broke off: {type(error).__name__}: {error}. {advice}"
             ) from error

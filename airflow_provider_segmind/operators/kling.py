@@ -28,7 +28,8 @@ class KlingImageToVideoOperator(SegmindInferenceOperator):
     asked.
 
     :param prompt: What happens between the first and the last frame.
-    :param start_image_url: First frame: an absolute http(s) URL that Segmind can fetch.
+    :param start_image_url: First frame: an absolute http(s) URL that Segmind can fetch; or an object-storage URI
+        (``s3://…``, ``gs://…``, ``file:///…``) or an absolute path on the worker, whose image is uploaded.
     :param end_image_url: Last frame, likewise; left to the model if not given.
     :param duration: Seconds of video, 5 or 10.
     :raises InvalidParameterError: If one of these is wrong. It names the parameter.
@@ -36,7 +37,11 @@ class KlingImageToVideoOperator(SegmindInferenceOperator):
 
     template_fields: Sequence[str] = (
         *kling.CHECKS,
-        *(name for name in SegmindInferenceOperator.template_fields if name not in ("model", "parameters")),
+        *(
+            name
+            for name in SegmindInferenceOperator.template_fields
+            if name not in ("model", "parameters", "upload")
+        ),
     )
 
     def __init__(
@@ -53,6 +58,7 @@ class KlingImageToVideoOperator(SegmindInferenceOperator):
         self.end_image_url = end_image_url
         self.duration = duration
         super().__init__(model=kling.MODEL, parameters={}, **kwargs)
+        self.upload = kling.IMAGES
 
     def checked_parameters(self) -> Mapping[str, Any]:
         """Return the four parameters as Segmind wants them."""

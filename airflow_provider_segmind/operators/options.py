@@ -1,4 +1,4 @@
-"""How a task submits and waits, as its arguments say: checked literals when a DAG is parsed, then values."""
+"""How a task does its work, as its arguments say: checked literals when a DAG is parsed, then values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from airflow_provider_segmind.arguments import flag, is_literal, optional_seconds, seconds
+from airflow_provider_segmind.arguments import (
+    flag,
+    is_literal,
+    names,
+    optional_seconds,
+    optional_text,
+    seconds,
+)
 from airflow_provider_segmind.exceptions import InvalidParameterError
 
 ON_UNRESOLVED_SUBMIT = ("fail", "resubmit")
@@ -26,6 +33,8 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "expected_duration": optional_seconds,
     "durable": flag,
     "on_unresolved_submit": _unresolved,
+    "upload": names,
+    "input_conn_id": optional_text,
 }
 
 
@@ -40,6 +49,8 @@ class Options:
     expected_duration: float | None
     durable: bool
     on_unresolved_submit: str
+    upload: tuple[str, ...]
+    input_conn_id: str | None
 
     @classmethod
     def of(cls, operator: object) -> Self:

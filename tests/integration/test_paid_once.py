@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow import __version__ as airflow_version
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 from packaging.version import Version
 
 from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
@@ -23,7 +26,7 @@ REMEMBERS = Version(airflow_version) >= Version("3.3")
 def _short_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """A row of the history is taken to come within 3 s here, not a minute."""
     monkeypatch.setattr("airflow_provider_segmind.durability.submission.LATEST_ROW", 3.0)
-    monkeypatch.setattr("airflow_provider_segmind.api.resolve.LOOK_EVERY", 0.5)
+    monkeypatch.setattr("airflow_provider_segmind.api.resolve.LOOK_AFTER", 0.5)
 
 
 @pytest.fixture
@@ -105,6 +108,24 @@ def test_a_network_that_loses_every_submit_is_not_fed_for_ever(emulator: Running
     assert emulator.requests()["endpoints"]["submit"] <= 2 * clip.try_number
 
 
+def test_what_is_not_remembered_is_not_submitted_again_when_the_search_breaks_off(
+    emulator: RunningEmulator, run_dag: Run, monkeypatch: pytest.MonkeyPatch, said: Callable[[], str]
+) -> None:
+    """As with an `execution_timeout` that strikes while a worker looks for a submit without an answer."""
+
+    def strike(_: float) -> None:
+        raise AirflowTaskTimeout("Timeout")
+
+    monkeypatch.setattr(
+        "airflow_provider_segmind.hooks.waiting.time", SimpleNamespace(sleep=strike, time=time.time)
+    )
+    emulator.faults({"on": "submit", "count": 1, "drop": "before"})
+    clip = run_dag("kling", deferrable=False, durable=False)["clip"]
+    assert (clip.state, clip.try_number) == ("failed", 1)
+    assert emulator.requests()["endpoints"]["submit"] == 1
+    assert "A submit had no clear answer, then the task broke off" in said()
+
+
 @MODES
 def test_the_deadline_costs_no_second_charge(
     emulator: RunningEmulator, run_dag: Run, deferrable: bool, said: Callable[[], str]
@@ -147,18 +168,3 @@ def test_an_airflow_that_cannot_remember_says_so(
 ) -> None:
     run_dag("kling")
     assert "no task state store" in said()
-
-
-@pytest.mark.parametrize(("dag_id", "instances", "lost"), [("mapped", 4, 2), ("mapped_many", 50, 5)])
-def test_mapped_tasks_with_the_same_parameters_each_get_their_own(
-    emulator: RunningEmulator, run_dag: Run, monkeypatch: pytest.MonkeyPatch, dag_id: str, instances: int, lost: int
-) -> None:
-    """They wait until no sibling's submit can be under way: three attempts of half a second here."""
-    connection = emulator.connection()
-    connection["extra"]["timeout"] = 0.5
-    monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(connection))
-    emulator.faults({"on": "submit", "count": lost, "drop": "after"})
-    tasks = run_dag(dag_id)
-    ids = [task.xcoms["request_id"] for task in tasks.values()]
-    assert {task.state for task in tasks.values()} == {"success"}
-    assert len(set(ids)) == len(ids) == emulator.ledger()["submits"] == emulator.ledger()["count"] == instances

@@ -6,8 +6,10 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import certifi
 import msgspec
 import pytest
 
@@ -16,6 +18,7 @@ from airflow_provider_segmind.api.follow import FollowedRequest
 from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.exceptions import (
     AuthenticationError,
+    InvalidConnectionError,
     RequestExpiredError,
     RequestFailedError,
     RequestTimeoutError,
@@ -168,6 +171,55 @@ def test_a_key_changed_while_waiting_is_picked_up(
 
     monkeypatch.setattr(nonblocking, "look_up_async", renewed)
     assert in_the_triggerer(request).completed
+
+
+def test_a_rejected_key_is_no_end_as_long_as_the_connection_cannot_be_looked_up(
+    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key may have been changed: nobody knows until Airflow answers again."""
+    request = submitted()
+    emulator.faults({"on": "status", "count": 2, "status": 401})
+    look_up, calls_made = nonblocking.look_up_async, []
+
+    async def unlucky(conn_id: str) -> Any:
+        calls_made.append(conn_id)
+        if len(calls_made) == 2:
+            raise UnreachableError("Airflow is busy")
+        key = "SG_0123456789abcdef" if len(calls_made) == 1 else "SG_fedcba9876543210"
+        monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(emulator.connection(key)))
+        return await look_up(conn_id)
+
+    monkeypatch.setattr(nonblocking, "look_up_async", unlucky)
+    assert in_the_triggerer(request).completed
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known before", "at first"])
+def test_a_ca_bundle_that_cannot_be_used_is_told_unless_another_is_known(
+    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, known: bool
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text(certifi.contents() if known else "half a certif")
+    connection = emulator.connection()
+    connection["extra"]["verify"] = str(bundle)
+    monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(connection))
+    monkeypatch.setattr(nonblocking, "LOOKUP_LIFETIME", 0.0)
+    request = submitted()
+    look_up = nonblocking.look_up_async
+
+    async def rewritten_meanwhile(conn_id: str) -> Any:
+        found = await look_up(conn_id)
+        asked = emulator.requests()["endpoints"]["status"]
+        if asked:
+            bundle.write_text("half a certif")
+        return found
+
+    monkeypatch.setattr(nonblocking, "look_up_async", rewritten_meanwhile)
+    if known:
+        emulator.faults({"on": "status", "json": {"status": "QUEUED"}, "count": 1})
+        assert in_the_triggerer(request).completed
+    else:
+        with pytest.raises(InvalidConnectionError, match="verify of the connection"):
+            in_the_triggerer(request)
 
 
 def test_a_look_up_that_fails_later_does_no_harm(

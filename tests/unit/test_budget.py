@@ -220,6 +220,27 @@ async def test_pauses_grow_with_429s_that_follow_at_once_and_not_with_others(
     assert await pause() == first
 
 
+async def test_429s_to_calls_that_were_under_way_together_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if the pause that the first one named is over when the next one comes."""
+    monkeypatch.setattr("airflow_provider_segmind.hooks.budget.LATEST_RESUMPTION", 0.0)
+    budget, entered, late = budget_of(QUICK), asyncio.Semaphore(0), asyncio.Event()
+
+    async def answered_late() -> None:
+        async with budget.sending(poll(0.5)):
+            entered.release()
+            await late.wait()
+            raise RateLimitedError("slow down", status=429)
+
+    slow = [asyncio.create_task(answered_late()) for _ in range(3)]
+    for _ in slow:
+        await entered.acquire()
+    await refusal(budget, 0.05)
+    await asyncio.sleep(0.06)
+    late.set()
+    await asyncio.gather(*slow, return_exceptions=True)
+    assert await seconds(budget, 2) < 1
+
+
 async def test_a_429_teaches_a_pace_that_the_connection_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_segmind.hooks.budget.LATEST_RESUMPTION", 0.0)
     budget = Budget()
@@ -266,7 +287,7 @@ async def test_submits_that_were_refused_elsewhere_come_back_one_after_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also if their reset is over by the time that they get here: else all would be sent at once again."""
-    monkeypatch.setattr("airflow_provider_segmind.hooks.budget.LEAST_LEARNED", 600.0)
+    monkeypatch.setattr("airflow_provider_segmind.hooks.budget.SPACE_OF_SUBMITS", 0.1)
     budget, came = Budget(), []
 
     async def one() -> None:
@@ -275,6 +296,7 @@ async def test_submits_that_were_refused_elsewhere_come_back_one_after_another(
 
     await asyncio.gather(*(one() for _ in range(5)))
     assert all(later - earlier > 0.05 for earlier, later in pairwise(came))
+    assert await seconds(budget, 5) < 0.1, "what is not a submit goes on as before"
 
 
 async def test_a_submit_waits_for_its_429_to_be_over_and_everyone_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,8 +306,8 @@ async def test_a_submit_waits_for_its_429_to_be_over_and_everyone_with_it(monkey
     submitting = asyncio.create_task(budget.submitting(over, over + 60))
     await asyncio.sleep(0)
     await send(budget, poll(0.5))
-    await submitting
     assert time.time() >= over
+    await submitting
 
 
 async def test_a_turn_that_does_not_come_in_time_is_told_with_the_request_id() -> None:
@@ -340,6 +362,16 @@ async def test_of_connections_with_the_same_key_the_one_that_allows_least_is_rig
         assert await seconds(budget, 4) >= 3 * 0.05 - 0.005
     budget.allow("slow", None)
     assert await seconds(budget, 4) < 0.1
+
+
+async def test_a_pace_that_was_learned_is_forgotten_when_the_connection_says_one(clock: list[float]) -> None:
+    budget = Budget()
+    await refusal(budget, 0.01)
+    budget.allow("segmind_default", QUICK)
+    budget.allow("segmind_default", None)
+    clock[0] += 61
+    await order(budget, poll(0.5), poll(0.5))
+    assert await seconds(budget, 20) < 0.1
 
 
 def test_what_belongs_to_a_loop_is_forgotten_with_it() -> None:

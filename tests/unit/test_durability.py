@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from airflow_provider_segmind.api.answers import (
 from airflow_provider_segmind.api.awaited_turn import AwaitedTurn, turn_after
 from airflow_provider_segmind.api.call import Call
 from airflow_provider_segmind.api.fingerprint import fingerprint
+from airflow_provider_segmind.api.follow import Wait, resume
 from airflow_provider_segmind.api.resolve import LostSubmit, Traces, find_lost
 from airflow_provider_segmind.durability import submission as submission_module
 from airflow_provider_segmind.durability.claims import Claims
@@ -37,6 +39,7 @@ from airflow_provider_segmind.durability.record import (
 from airflow_provider_segmind.durability.store import KEY, RecordStore
 from airflow_provider_segmind.durability.submission import Begun, PaidRequest, Submission
 from airflow_provider_segmind.exceptions import (
+    InvalidParameterError,
     RateLimitedError,
     RequestExpiredError,
     SegmindError,
@@ -44,6 +47,7 @@ from airflow_provider_segmind.exceptions import (
     SubmitUnresolvedError,
 )
 from airflow_provider_segmind.hooks.waiting import driven
+from airflow_provider_segmind.media.inputs import Inputs
 
 MODEL, PARAMETERS = "some-model", {"prompt": "zoom", "duration": 5}
 WANTED = fingerprint(MODEL, PARAMETERS)
@@ -86,8 +90,8 @@ def record(state: str, **fields: Any) -> RequestRecord:
     ("found", "step"),
     [
         (None, Submit()),
-        (record("submitting"), Resolve(at=100.0, since=100.0)),
-        (record("submitting", previous="r0", since=40.0), Resolve(at=100.0, since=40.0, previous="r0")),
+        (record("submitting"), Resolve(at=100.0)),
+        (record("submitting", previous="r0", earlier=(40.0,)), Resolve(at=100.0, earlier=(40.0,), previous="r0")),
         (record("submitted", request_id="r1"), Reattach("r1", 100.0)),
         (record("delivered", request_id="r1", max_tries=2), Reattach("r1", 100.0)),
     ],
@@ -107,7 +111,7 @@ def test_a_cleared_task_and_other_parameters_mean_a_new_request() -> None:
 
 @pytest.mark.parametrize("state", list(RecordState))
 def test_a_record_survives_the_store(state: RecordState) -> None:
-    written = record(state, request_id="r1", max_tries=3, previous="r0", since=40.0)
+    written = record(state, request_id="r1", max_tries=3, previous="r0", earlier=(40.0,), given="g", sent="s")
     assert RequestRecord.from_json(written.as_json()) == written
 
 
@@ -220,8 +224,7 @@ class PaidOnce(RuleBasedStateMachine):
             self.segmind,  # type: ignore[arg-type]
             self.store,
             Claims(context),
-            MODEL,
-            PARAMETERS,
+            Inputs(MODEL, PARAMETERS),
             max_tries=self.max_tries,
             timeout=900,
         )
@@ -370,7 +373,7 @@ def test_refusals_in_between_allow_no_more_lost_submits(
     segmind = Alternating()
     monkeypatch.setattr(submission_module.time, "time", lambda: segmind.now)
     context: Any = {"task_state_store": store, "ti": Ti()}
-    arguments: Any = (segmind, RecordStore(context, durable=True), Claims(context), MODEL, PARAMETERS)
+    arguments: Any = (segmind, RecordStore(context, durable=True), Claims(context), Inputs(MODEL, PARAMETERS))
     submission = Submission(*arguments, max_tries=3, timeout=900)
 
     def go_on() -> None:
@@ -390,7 +393,7 @@ def test_refusals_in_between_allow_no_more_lost_submits(
 
 def test_a_submit_in_place_of_a_lost_one_gives_up_waiting_for_its_turn_in_the_end() -> None:
     refusal = RateLimitedError("slow down", status=429)
-    lost = LostSubmit(MODEL, WANTED, at=900, since=900, latest=990, not_before=900, deadline=1000)
+    lost = LostSubmit(MODEL, WANTED, at=900, latest=990, not_before=900, deadline=1000)
     turn, now = turn_after(refusal, None, lost, 900, 1000.0), 1000.0
     while turn.not_before < 1900:
         assert AwaitedTurn.from_json(json.loads(json.dumps(turn.as_json()))) == turn
@@ -401,48 +404,256 @@ def test_a_submit_in_place_of_a_lost_one_gives_up_waiting_for_its_turn_in_the_en
         turn_after(refusal, turn, lost, 900, turn.not_before)
 
 
-def test_a_submit_that_is_made_in_place_of_a_lost_one_is_looked_for_together_with_it() -> None:
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+class Desk:
+    """Submissions of one task to one Segmind, whose clock is the only one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, ti: Any = None, *, remembers: bool = True) -> None:
+        self.segmind = Segmind()
+        self.context: Any = {"task_state_store": Kept() if remembers else None, "ti": ti or Ti()}
+        monkeypatch.setattr(submission_module.time, "time", lambda: self.segmind.now)
+
+    def submission(self, inputs: Inputs | None = None, **told: Any) -> Submission:
+        arguments: Any = (self.segmind, Crashing(self.segmind, self.context), Claims(self.context))
+        wanted = inputs or Inputs(MODEL, PARAMETERS)
+        return Submission(*arguments, wanted, **{"max_tries": 3, "timeout": 900, **told})
+
+    def searched(self, lost: LostSubmit) -> Traces:
+        self.segmind.now = max(self.segmind.now, lost.deadline)
+        traces: Traces = driven(find_lost(lost, lambda: self.segmind.now), self.segmind)  # type: ignore[arg-type]
+        return traces
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    return Desk(monkeypatch)
+
+
+def lost_submit(begun: Begun) -> LostSubmit:
+    assert isinstance(begun, LostSubmit)
+    return begun
+
+
+def test_a_submit_that_is_made_in_place_of_a_lost_one_is_looked_for_together_with_it(desk: Desk) -> None:
     """The row of the first may come to light only after the second was lost, too."""
-    segmind = Segmind(now=1000.0)
-    kept = Kept()
-    context: Any = {"task_state_store": kept, "ti": Ti()}
-    arguments: Any = (segmind, RecordStore(context, durable=True), Claims(context), MODEL, PARAMETERS)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(submission_module.time, "time", lambda: segmind.now)
-        segmind.weather = "lost before"
-        first = Submission(*arguments, max_tries=3, timeout=900).begin()
-        assert isinstance(first, LostSubmit)
-        segmind.now, segmind.weather = first.deadline, "lost before"
-        second = Submission(*arguments, max_tries=3, timeout=900).settle(first, Traces())
-        assert isinstance(second, LostSubmit)
-        again = Submission(*arguments, max_tries=3, timeout=900).begin()
-        assert isinstance(again, LostSubmit)
-    assert (second.since, second.at) == (again.since, again.at) == (1000.0, first.deadline)
-    assert second.deadline >= first.deadline + 100
+    desk.segmind.weather = "lost after"
+    first = lost_submit(desk.submission().begin())
+    sent_at = desk.segmind.now
+    desk.segmind.now, desk.segmind.weather = first.deadline, "lost before"
+    second = lost_submit(desk.submission().settle(first, Traces()))
+    again = lost_submit(desk.submission().begin())
+    assert second.earlier == again.earlier == (sent_at,)
+    assert desk.submission().settle(second, desk.searched(second)) == PaidRequest("r0", second.at)
 
 
-@pytest.mark.parametrize("weather", ["fair", "lost after"])
-def test_an_event_that_comes_twice_does_not_lead_to_two_submits(weather: str) -> None:
-    segmind, kept = Segmind(), Kept()
-    context: Any = {"task_state_store": kept, "ti": Ti()}
+def test_but_not_days_later_nor_in_between(desk: Desk) -> None:
+    """Else a task might get the video of another run with the same parameters."""
+    desk.segmind.weather = "lost before"
+    first = lost_submit(desk.submission().begin())
+    desk.segmind.now += 600
+    desk.segmind.jobs["of another run"] = (desk.segmind.now, "COMPLETED")
+    desk.segmind.now, desk.segmind.weather = desk.segmind.now + 600, "lost before"
+    second = lost_submit(desk.submission().settle(first, desk.searched(first)))
+    assert not desk.searched(second).request_ids
+    desk.segmind.now, desk.segmind.weather = desk.segmind.now + 86400, "lost before"
+    third = lost_submit(
+        desk.submission().settle(second, Traces()) if second.attempt == 1 else desk.submission().begin()
+    )
+    assert third.at == second.at, "the next try looks for the second once more"
+    assert lost_submit(desk.submission().settle(third, Traces())).earlier == ()
+
+
+@pytest.mark.parametrize("refusal", ["limited", "refused"])
+def test_a_refusal_does_not_make_a_cleared_task_forget_the_video_that_it_had(desk: Desk, refusal: str) -> None:
+    first = desk.submission().begin()
+    assert isinstance(first, PaidRequest)
+    desk.segmind.jobs["r0"] = (desk.segmind.now, "COMPLETED")
+    Crashing(desk.segmind, desk.context).end("r0", 3)
+    desk.segmind.weather = refusal
+    begun: Begun | None = None
+    with contextlib.suppress(ServerError):
+        begun = desk.submission(max_tries=6).begin()
+    desk.segmind.now, desk.segmind.weather = desk.segmind.now + 10, "lost before"
+    submission = desk.submission(max_tries=6)
+    lost = lost_submit(submission.take(begun) if isinstance(begun, AwaitedTurn) else submission.begin())
+    assert "r0" not in desk.searched(lost).request_ids
+
+
+def test_refusals_of_a_submit_in_place_of_a_lost_one_end_with_the_timeout(desk: Desk) -> None:
+    desk.segmind.weather = "lost before"
+    lost = lost_submit(desk.submission().begin())
+    desk.segmind.now, desk.segmind.weather = lost.deadline, "limited"
+    began = desk.segmind.now
+
+    def go_on() -> None:
+        turn = desk.submission().settle(lost, Traces())
+        while isinstance(turn, AwaitedTurn) and desk.segmind.now < began + 2000:
+            desk.segmind.now, desk.segmind.weather = turn.not_before, "limited"
+            turn = desk.submission().take(turn)
+
+    with pytest.raises(RateLimitedError, match="answer was lost"):
+        go_on()
+    assert 900 <= desk.segmind.now - began < 960
+
+
+class Mapped(Ti):
+    """One instance of a mapped task, and the XComs of all."""
+
+    map_index = 1
+
+    def __init__(self) -> None:
+        self.pushed: dict[tuple[str, int], Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key, self.map_index] = value
+
+    def xcom_pull(self, task_ids: str, key: str, map_indexes: int | None = None) -> Any:
+        if map_indexes is not None:
+            return self.pushed.get((key, map_indexes))
+        return [value for (name, _), value in self.pushed.items() if name == key]
+
+
+def test_a_mapped_instance_that_died_while_it_claimed_its_request_finds_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("airflow_provider_segmind.durability.claims.SETTLING", 0.0)
+    desk = Desk(monkeypatch, Mapped())
+    desk.segmind.weather = "lost after"
+    lost = lost_submit(desk.submission().begin())
+    traces = desk.searched(lost)
+    desk.segmind.crash_at = "before write"
+    with pytest.raises(CrashError):
+        desk.submission().settle(lost, traces)
+    assert desk.submission().settle(lost, traces) == PaidRequest("r0", lost.at)
+    again = lost_submit(Desk(monkeypatch, desk.context["ti"], remembers=False).submission()._lost("", 0, (), 1))
+    assert again.ignore == (), "its own is not another's"
+
+
+def test_a_request_that_was_paid_for_is_kept_though_the_claims_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Unlucky(Mapped):
+        def xcom_pull(self, *_: Any, **__: Any) -> Any:
+            raise ConnectionError("Airflow's API server went away")
+
+    desk = Desk(monkeypatch, Unlucky(), remembers=False)
+    assert desk.submission().begin() == PaidRequest("r0", desk.segmind.now)
+
+
+def test_a_history_with_more_rows_than_are_read_does_not_tell_that_a_submit_never_arrived(desk: Desk) -> None:
+    desk.segmind.weather = "lost after"
+    lost = lost_submit(desk.submission().begin())
+    full = HistoryPage(
+        tuple(
+            HistoryEntry(f"other {number}", MODEL, "COMPLETED", parameters={}, created_at=_moment(lost.at + 40))
+            for number in range(100)
+        ),
+        rows=100,
+    )
+    desk.segmind.send = lambda call: full  # type: ignore[method-assign]
+    traces = desk.searched(lost)
+    assert "more than" in str(traces.trouble)
+    with pytest.raises(SubmitUnresolvedError):
+        desk.submission().settle(lost, traces)
+
+
+def test_rows_from_before_a_submit_need_not_be_read_to_their_end(desk: Desk) -> None:
+    desk.segmind.weather = "lost before"
+    lost = lost_submit(desk.submission().begin())
+    asked = []
+
+    def old(call: Call[Any]) -> HistoryPage:
+        asked.append(call.query)
+        entry = HistoryEntry("old", MODEL, "COMPLETED", parameters=PARAMETERS, created_at=_moment(lost.at - 60))
+        return HistoryPage((entry,) * 100, rows=100)
+
+    desk.segmind.send = old  # type: ignore[method-assign]
+    desk.segmind.now = lost.deadline
+    assert desk.searched(lost) == Traces()
+    assert [(query["page"], query["sort_order"]) for query in asked] == [("1", "desc")]
+
+
+def test_a_search_that_found_no_turn_is_not_over(desk: Desk) -> None:
+    desk.segmind.weather = "lost after"
+    lost = lost_submit(desk.submission().begin())
+    desk.segmind.now = lost.deadline
+    refusals = [RateLimitedError("no turn came before the deadline")] * 3
+
+    def answer(call: Call[Any]) -> Any:
+        assert call.turn is not None
+        assert call.turn.not_after > lost.deadline + 500
+        return refusals.pop() if refusals else desk.segmind.send(call)
+
+    assert searched(desk, lost, answer) == Traces(("r0",))
+
+
+def test_a_search_looks_ever_less(desk: Desk) -> None:
+    desk.segmind.weather = "lost before"
+    lost = lost_submit(desk.submission().begin())
+    looks = []
+
+    def answer(_: Call[Any]) -> Any:
+        looks.append(desk.segmind.now - lost.at)
+        return HistoryPage((), 0)
+
+    assert searched(desk, lost, answer) == Traces()
+    assert looks == [0, 5, 15, 35, 65, 95, 120]
+
+
+def searched(desk: Desk, lost: LostSubmit, answer: Callable[[Call[Any]], Any]) -> Traces:
+    """Search as a trigger does, at no cost of time."""
+    steps, outcome = find_lost(lost, lambda: desk.segmind.now), None
+    while True:
+        try:
+            step = resume(steps, outcome)
+        except StopIteration as end:
+            traces: Traces = end.value
+            return traces
+        if isinstance(step, Wait):
+            desk.segmind.now += step.seconds
+            outcome = None
+        else:
+            outcome = answer(step)
+
+
+@pytest.mark.parametrize("crash_at", ["after the POST", "after write"])
+@pytest.mark.parametrize("what", ["search", "turn"])
+def test_an_event_that_comes_twice_does_not_lead_to_two_submits(desk: Desk, crash_at: str, what: str) -> None:
+    desk.segmind.weather = "lost before"
+    lost = lost_submit(desk.submission().begin())
+
+    def event() -> Begun:
+        if what == "search":
+            return desk.submission().settle(lost, Traces())
+        return desk.submission().take(AwaitedTurn(desk.segmind.now, desk.segmind.now + 900, lost=lost))
+
+    desk.segmind.now += 200
+    desk.segmind.crash_at = crash_at
+    with pytest.raises(CrashError):
+        event()
+    sent_at = desk.segmind.now
+    desk.segmind.now += 5
+    assert lost_submit(event()).at == sent_at, "it looks for what the first one submitted"
+    assert len(desk.segmind.jobs) == (1 if crash_at == "after the POST" else 0)
+
+
+def test_a_file_that_is_gone_does_not_keep_a_try_from_the_video_that_was_paid_for(
+    desk: Desk, tmp_path: Path
+) -> None:
+    image = tmp_path / "a.png"
+    image.write_bytes(b"\x89PNG\r\n\x1a\n")
+    parameters = {"prompt": "zoom", "image": str(image)}
 
     def submission() -> Submission:
-        arguments: Any = (segmind, Crashing(segmind, context), Claims(context), MODEL, PARAMETERS)
-        return Submission(*arguments, max_tries=3, timeout=900)
+        return desk.submission(Inputs(MODEL, parameters, ["image"]))
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(submission_module.time, "time", lambda: segmind.now)
-        segmind.weather = "lost before"
-        lost = submission().begin()
-        assert isinstance(lost, LostSubmit)
-        for event in (
-            lambda: submission().settle(lost, Traces()),
-            lambda: submission().take(AwaitedTurn(segmind.now, segmind.now + 900, lost=lost)),
-        ):
-            segmind.now += 200
-            segmind.weather, segmind.crash_at = weather, "after the POST"
-            with contextlib.suppress(CrashError):
-                event()
-            segmind.crash_at = ""
-            assert isinstance(event(), LostSubmit), "it looks for what the first one submitted"
-            assert list(segmind.jobs) == ["r0"]
+    desk.segmind.upload = lambda urls: [f"https://x/{len(url)}" for url in urls]  # type: ignore[attr-defined]
+    submitted = submission().begin()
+    image.unlink()
+    assert submission().begin() == submitted
+    desk.segmind.jobs["r0"] = (desk.segmind.now, "FAILED")
+    with pytest.raises(InvalidParameterError, match="does not exist"):
+        submission().begin()

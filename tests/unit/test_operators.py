@@ -22,7 +22,7 @@ KLING: dict[str, Any] = {"task_id": "clip", "prompt": "zoom", "start_image_url":
     [
         ("duration", 7),
         ("start_image_url", "a.png"),
-        ("end_image_url", "s3://b/a.png"),
+        ("end_image_url", "b/a.png"),
         ("prompt", " "),
         ("timeout", 0),
         ("timeout", "soon"),

@@ -13,6 +13,7 @@ DEFAULTS = {
     "start_image_url": "https://example.com/a.png",
     "end_image_url": "",
     "duration": 5,
+    "input_conn_id": "",
     "segmind_conn_id": "segmind_default",
     "deferrable": True,
     "wait_for_completion": True,

@@ -1,0 +1,76 @@
+"""A model's parameters, and the files among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from airflow_provider_segmind.api.fingerprint import fingerprint
+from airflow_provider_segmind.api.locations import is_location, listed
+from airflow_provider_segmind.media.reading import InputFile, read_image
+
+
+class Inputs:
+    """
+    What a task gives to a model.
+
+    Files are read when they are needed first, and each only once.
+
+    :param model: The model's slug.
+    :param parameters: As the user gave them: with locations where Segmind will get URLs.
+    :param upload: The names of those that may hold a location, or a list of locations.
+    :param conn_id: The Airflow connection to the storage that has the files.
+    """
+
+    def __init__(
+        self, model: str, parameters: Mapping[str, Any], upload: Sequence[str] = (), conn_id: str | None = None
+    ) -> None:
+        self.model = model
+        self._parameters = parameters
+        self._upload = tuple(name for name in upload if name in parameters)
+        self._conn_id = conn_id
+
+    @cached_property
+    def given(self) -> str:
+        """The fingerprint of the parameters as they are written, with the names of files and not their content."""
+        return fingerprint(self.model, self._parameters)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """
+        The fingerprint of the parameters with the content of files in place of their names.
+
+        :raises InvalidParameterError: If there is a file that cannot be used.
+        :raises UnreadableInputError: If one could not be read now.
+        """
+        return (
+            fingerprint(self.model, self._with(lambda file: f"sha256:{file.sha256}")) if self.files else self.given
+        )
+
+    @cached_property
+    def files(self) -> Mapping[str, InputFile]:
+        """The files by their location; the same errors."""
+        found: dict[str, InputFile] = {}
+        for name in self._upload:
+            for location in filter(is_location, listed(self._parameters[name])):
+                if location not in found:
+                    found[location] = read_image(name, location, self._conn_id)
+        return found
+
+    def sent(self, urls: Mapping[str, str]) -> Mapping[str, Any]:
+        """
+        Return the parameters as Segmind gets them.
+
+        :param urls: Where each file is, by the digest of its content.
+        """
+        return self._with(lambda file: urls[file.sha256]) if self.files else self._parameters
+
+    def _with(self, written: Callable[[InputFile], str]) -> dict[str, Any]:
+        replaced = {name: self._replaced(self._parameters[name], written) for name in self._upload}
+        return {**self._parameters, **replaced}
+
+    def _replaced(self, value: Any, written: Callable[[InputFile], str]) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [self._replaced(part, written) for part in value]
+        return written(self.files[value]) if is_location(value) else value

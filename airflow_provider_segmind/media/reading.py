@@ -1,0 +1,92 @@
+"""Reading an image from where it lies: an object store, or a disk."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_segmind.exceptions import InvalidParameterError, UnreadableInputError
+from airflow_provider_segmind.media.images import image_type
+
+MOST_BYTES = 20 * 1024 * 1024
+"""Of one image. Segmind publishes no limit; what is larger is hardly a frame, and grows by a third on its way."""
+
+_NO_RETRY_HELPS = (
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+    ImportError,
+    ValueError,
+)
+
+_FOLDER = "is a folder, not an image"
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """An image as it was read."""
+
+    content: bytes
+    media_type: str
+
+    @cached_property
+    def sha256(self) -> str:
+        """The digest of the content, in hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    def data_url(self) -> str:
+        """Return the file as Segmind's storage takes it."""
+        return f"data:{self.media_type};base64,{base64.b64encode(self.content).decode()}"
+
+
+def read_image(name: str, location: str, conn_id: str | None) -> InputFile:
+    """
+    Return the image at a location, checked.
+
+    :param name: The parameter that names it, for messages.
+    :param location: An object-storage URI, or an absolute path on the worker.
+    :param conn_id: The Airflow connection to the storage; None for the storage's default.
+    :raises InvalidParameterError: If it is not there, may not be read, or is no image of at most 20 MiB.
+    :raises UnreadableInputError: If it could not be read now, which may pass.
+    """
+    try:
+        content = _content(location, conn_id)
+    except _NO_RETRY_HELPS as error:
+        raise InvalidParameterError(name, f"{location} {_what_is_wrong(location, conn_id, error)}") from error
+    except Exception as error:
+        raise UnreadableInputError(f"{name}: {location}: {type(error).__name__}: {error}") from error
+    if not content:  # as some storages say of a folder, too
+        what = _FOLDER if ObjectStoragePath(location, conn_id=conn_id).is_dir() else "is empty"
+        raise InvalidParameterError(name, f"{location} {what}")
+    if len(content) > MOST_BYTES:
+        raise InvalidParameterError(
+            name, f"{location} is larger than {MOST_BYTES // 2**20} MiB; make it smaller, or give a public URL"
+        )
+    media_type = image_type(content)
+    if media_type is None:
+        raise InvalidParameterError(
+            name, f"{location} is no image by its content, which begins with {content[:16]!r}"
+        )
+    return InputFile(content, media_type)
+
+
+def _content(location: str, conn_id: str | None) -> bytes:
+    """Return the content; one byte more than allowed is enough to know that it is too much."""
+    with ObjectStoragePath(location, conn_id=conn_id).open("rb") as file:
+        return bytes(file.read(MOST_BYTES + 1))
+
+
+def _what_is_wrong(location: str, conn_id: str | None, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        is_folder = ObjectStoragePath(location, conn_id=conn_id).is_dir()
+        return _FOLDER if is_folder else "does not exist"
+    if isinstance(error, IsADirectoryError):
+        return _FOLDER
+    if isinstance(error, PermissionError):
+        return "may not be read with this connection (input_conn_id)"
+    return f"cannot be read: {error}"

@@ -1,0 +1,124 @@
+"""Images from where they lie: a disk, and an S3 server on loopback. The emulator says what it got."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from airflow import __version__ as airflow_version
+from packaging.version import Version
+
+from airflow_provider_segmind.emulator.running import RunningEmulator
+from airflow_provider_segmind.exceptions import InvalidParameterError
+from airflow_provider_segmind.media.reading import read_image
+
+Run = Callable[..., dict[str, Any]]
+IMAGE = Path(__file__).parents[2] / "example_dags" / "images" / "mug.jpg"
+BUCKET = "products"
+REMEMBERS = Version(airflow_version) >= Version("3.3")
+
+
+def sent(emulator: RunningEmulator) -> dict[str, Any]:
+    (charge,) = emulator.ledger()["charges"]
+    parameters: dict[str, Any] = charge["parameters"]
+    return parameters
+
+
+def uploads(emulator: RunningEmulator) -> int:
+    return int(emulator.requests()["endpoints"]["upload"])
+
+
+def content(url: str) -> bytes:
+    return requests.get(url, timeout=10).content
+
+
+@pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "blocking"])
+def test_an_image_on_disk_is_uploaded(emulator: RunningEmulator, run_dag: Run, deferrable: bool) -> None:
+    clip = run_dag("kling", start_image_url=str(IMAGE), deferrable=deferrable)["clip"]
+    assert (clip.state, uploads(emulator)) == ("success", 1)
+    assert content(sent(emulator)["start_image_url"]) == IMAGE.read_bytes()
+    assert clip.value.endswith(".mp4")
+
+
+def test_the_same_image_twice_is_uploaded_once(emulator: RunningEmulator, run_dag: Run) -> None:
+    clip = run_dag("kling", start_image_url=str(IMAGE), end_image_url=f"file://{IMAGE}")["clip"]
+    assert (clip.state, uploads(emulator)) == ("success", 1)
+    assert sent(emulator)["start_image_url"] == sent(emulator)["end_image_url"]
+
+
+@pytest.mark.skipif(not REMEMBERS, reason="only Airflow 3.3 and later remember; the tests run there too")
+def test_a_retry_does_not_upload_again(emulator: RunningEmulator, run_dag: Run) -> None:
+    emulator.faults({"on": "submit", "status": 503, "count": 3})
+    clip = run_dag("kling", start_image_url=str(IMAGE))["clip"]
+    assert (clip.state, clip.try_number, uploads(emulator)) == ("success", 2, 1)
+
+
+def test_a_lost_submit_is_found_by_what_was_sent(
+    emulator: RunningEmulator, run_dag: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_segmind.durability.submission.LATEST_ROW", 3.0)
+    emulator.faults({"on": "submit", "drop": "after", "count": 1})
+    clip = run_dag("kling", start_image_url=str(IMAGE))["clip"]
+    assert (clip.state, clip.try_number, emulator.ledger()["submits"]) == ("success", 1, 1)
+
+
+def test_what_is_no_image_fails_before_anything_is_sent(
+    emulator: RunningEmulator, run_dag: Run, said: Callable[[], str], tmp_path: Path
+) -> None:
+    (tmp_path / "page.png").write_bytes(b"<html>not found</html>")
+    clip = run_dag("kling", start_image_url=str(tmp_path / "page.png"))["clip"]
+    assert (clip.state, clip.try_number, emulator.requests()["total"]) == ("failed", 1, 0)
+    log = said()
+    assert "no image by its content" in log
+    assert "start_image_url" in log
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[Any]:
+    """A bucket in a real S3 server, and the connection to it."""
+    server = pytest.importorskip("moto.server", reason="the newest Airflow is tested with it").ThreadedMotoServer(
+        ip_address="127.0.0.1", port=0, verbose=False
+    )
+    import boto3
+
+    server.start()
+    host, port = server.get_host_and_port()
+    key = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
+    storage = boto3.resource("s3", endpoint_url=f"http://{host}:{port}", **key).create_bucket(Bucket=BUCKET)
+    connection = {
+        "conn_type": "aws",
+        "login": "key",
+        "password": "secret",
+        "extra": {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"},
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_IMAGES", json.dumps(connection))
+        yield storage
+    server.stop()
+
+
+def test_an_image_in_s3_is_uploaded(emulator: RunningEmulator, run_dag: Run, bucket: Any) -> None:
+    key = "in/ein Bild für .. uns.jpg"
+    bucket.put_object(Key=key, Body=IMAGE.read_bytes())
+    clip = run_dag("kling", start_image_url=f"s3://{BUCKET}/{key}", input_conn_id="images")["clip"]
+    assert (clip.state, uploads(emulator)) == ("success", 1)
+    assert content(sent(emulator)["start_image_url"]) == IMAGE.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        (f"s3://{BUCKET}/missing.png", "does not exist"),
+        (f"s3://{BUCKET}/folder", "is a folder"),
+        (f"s3://{BUCKET}", "cannot be read"),
+        ("s3://no-such-bucket/a.png", "does not exist"),
+    ],
+)
+def test_what_s3_does_not_have_is_told(bucket: Any, place: str, words: str) -> None:
+    bucket.put_object(Key="folder/a.png", Body=IMAGE.read_bytes())
+    with pytest.raises(InvalidParameterError, match=words):
+        read_image("start_image_url", place, "images")
