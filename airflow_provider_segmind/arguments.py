@@ -54,6 +54,17 @@ def optional_text(name: str, value: Any) -> str | None:
     return value
 
 
+def byte_count(name: str, value: Any) -> int:
+    """Return a positive number of bytes."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        number = 0
+    if isinstance(value, (bool, float)) or number <= 0:
+        raise InvalidParameterError(name, f"must be a positive number of bytes, not {value!r}")
+    return number
+
+
 def names(name: str, value: Any) -> tuple[str, ...]:
     """Return a sequence of names."""
     if isinstance(value, (list, tuple)) and all(isinstance(each, str) and each for each in value):

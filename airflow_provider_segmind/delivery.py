@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_segmind.exceptions import RequestTimeoutError, SegmindError, SubmitUnresolvedError
+from airflow_provider_segmind.exceptions import (
+    DownloadError,
+    RequestTimeoutError,
+    SegmindError,
+    SubmitUnresolvedError,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_segmind.api.answers import RequestReport
+    from airflow_provider_segmind.media.storing import StoredOutput
 
 REQUEST_ID_KEY = "request_id"
 RESULT_KEY = "result"
 METRICS_KEY = "metrics"
 
-_GOES_ON = (RequestTimeoutError, SubmitUnresolvedError)
+_GOES_ON = (RequestTimeoutError, SubmitUnresolvedError, DownloadError)
 
 
 def push_request_id(context: Context, request_id: str) -> None:
@@ -29,6 +37,19 @@ def push_result(context: Context, result: RequestReport) -> None:
     """Push the whole answer under ``result`` and its figures under ``metrics``."""
     context["ti"].xcom_push(key=RESULT_KEY, value=result.body)
     context["ti"].xcom_push(key=METRICS_KEY, value=result.metrics)
+
+
+def push_stored(context: Context, stored: Sequence[StoredOutput]) -> None:
+    """Push what has been stored: a value for one file, a list for several, nothing for none."""
+    columns: dict[str, list[Any]] = {
+        "output_path": [each.path for each in stored],
+        "output_bytes": [each.size for each in stored],
+        "output_sha256": [each.sha256 for each in stored],
+        "content_type": [each.content_type for each in stored],
+    }
+    for key, values in columns.items():
+        if values:
+            context["ti"].xcom_push(key=key, value=values[0] if len(values) == 1 else values)
 
 
 def task_failure(error: SegmindError, *, remembered: bool = False) -> Exception:

@@ -234,6 +234,50 @@ class RequestTimeoutError(SegmindError):
     )
 
 
+class OutputError(SegmindError):
+    """The request is COMPLETED and charged, but its output could not be stored. Another try pays nothing more."""
+
+    summary = "The output could not be stored"
+
+
+class DownloadError(OutputError):
+    """
+    The output could not be fetched, which may pass.
+
+    :param may_resume: Whether to go on where it broke off can help at once.
+    """
+
+    summary = "The output could not be fetched"
+    advice = "It was charged, and lies at Segmind for seven days."
+
+    def __init__(
+        self, detail: str, *, status: int | None = None, request_id: str | None = None, may_resume: bool = False
+    ) -> None:
+        super().__init__(detail, status=status, request_id=request_id)
+        self.may_resume = may_resume
+
+
+class OutputGoneError(OutputError):
+    """The output is not at its address: Segmind deletes files after seven days."""
+
+    summary = "The output is gone"
+    advice = "Segmind deletes files after seven days. Clear the task to pay for another one."
+
+
+class OutputTooLargeError(OutputError):
+    """The output is larger than ``max_output_bytes``."""
+
+    summary = "The output is too large"
+    advice = "It was charged. Raise max_output_bytes and clear the task: that pays nothing more."
+
+
+class OutputRefusedError(OutputError):
+    """The output is at an address from which nothing is fetched: plain http, or not of the public internet."""
+
+    summary = "The output's address is refused"
+    advice = "Nothing was sent there."
+
+
 class SubmitUnresolvedError(SegmindError):
     """A submit without a clear answer: the request may exist, and be charged, or not."""
 
@@ -264,6 +308,11 @@ _BY_NAME: dict[str, type[SegmindError]] = {
         NoAnswerError,
         UnreadableResponseError,
         UnusableOutputError,
+        OutputError,
+        DownloadError,
+        OutputGoneError,
+        OutputTooLargeError,
+        OutputRefusedError,
         RequestFailedError,
         RequestExpiredError,
         RequestTimeoutError,

@@ -37,6 +37,19 @@ def video_url(result: RequestReport) -> str:
     return found
 
 
+def output_urls(result: RequestReport) -> list[str]:
+    """
+    Return the addresses of all files that the model made.
+
+    :raises UnusableOutputError: If there are none.
+    """
+    video = _url(result.body.get("video"))
+    found = [video] if video else _urls(result.body.get("output")) or _urls(result.body.get("images"))
+    if not found:
+        raise UnusableOutputError("there is no file to store in it", request_id=result.request_id)
+    return found
+
+
 def _urls(value: object) -> list[str]:
     values = value if isinstance(value, list) else [value]
     return [url for url in map(_url, values) if url]

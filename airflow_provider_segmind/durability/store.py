@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 KEY = "segmind_request"
 UPLOADS_KEY = "segmind_uploads"
+OUTPUTS_KEY = "segmind_outputs"
 UPLOADS_LAST = 6 * 24 * 3600.0
 """Seconds for which an upload is used again. How long Segmind keeps one is not documented; outputs, seven days."""
 
@@ -108,3 +109,13 @@ class RecordStore:
             now = time.time()
             new = {digest: {"url": url, "at": now} for digest, url in urls.items()}
             self._store.set(UPLOADS_KEY, {**(self._store.get(UPLOADS_KEY) or {}), **new})
+
+    def outputs(self, request_id: str) -> list[dict[str, Any]]:
+        """Return what is known of the outputs of a request that were stored."""
+        kept = self._store.get(OUTPUTS_KEY) if self._store is not None else None
+        return list(kept["outputs"]) if isinstance(kept, dict) and kept.get("request_id") == request_id else []
+
+    def keep_outputs(self, request_id: str, outputs: Sequence[Mapping[str, Any]]) -> None:
+        """Write down which outputs of a request are stored."""
+        if self._store is not None:
+            self._store.set(OUTPUTS_KEY, {"request_id": request_id, "outputs": list(map(dict, outputs))})

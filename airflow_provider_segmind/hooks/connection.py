@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -14,6 +15,7 @@ import requests.utils
 
 from airflow_provider_segmind import __version__
 from airflow_provider_segmind.api.call import Call, Service
+from airflow_provider_segmind.api.media_url import MediaRules
 from airflow_provider_segmind.exceptions import InvalidConnectionError
 
 DEFAULT_CONNECTION_ID = "segmind_default"
@@ -42,6 +44,7 @@ class SegmindConnection:
     :param timeout: Seconds for one HTTP call.
     :param requests_per_minute: What the key allows; None if not told.
     :param verify: False to accept any TLS certificate, or the path of a CA bundle or folder.
+    :param allow_private_media: Whether outputs are fetched from addresses that are not of the public internet.
     :param proxies: Proxy URLs by scheme, as ``requests`` takes them; without one for a call, those of the
         environment are used.
     """
@@ -51,7 +54,15 @@ class SegmindConnection:
     timeout: float = DEFAULT_TIMEOUT
     requests_per_minute: float | None = None
     verify: bool | str = True
+    allow_private_media: bool = False
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def media_rules(self) -> MediaRules:
+        """From where outputs may be fetched: also from this machine, if Segmind itself is emulated there."""
+        gateway = urlsplit(self.urls[Service.GATEWAY]).hostname or ""
+        emulated = gateway == "localhost" or gateway.startswith("127.") or gateway == "::1"
+        return MediaRules(loopback=emulated, private=self.allow_private_media)
 
     def url(self, call: Call[Any]) -> str:
         """Return the address to send a call to."""
@@ -121,6 +132,7 @@ def read_connection(
             name, "requests_per_minute", extra.get("requests_per_minute"), "requests a minute"
         ),
         verify=_verify(name, extra.get("verify")),
+        allow_private_media=_yes_or_no(name, "allow_private_media", extra.get("allow_private_media")),
         proxies=_proxies(name, extra.get("proxies")),
     )
 
@@ -174,6 +186,16 @@ def _positive(name: str, field_name: str, given: object, unit: str) -> float | N
     if isinstance(given, bool) or not 0 < number < float("inf"):
         raise _invalid(name, field_name, f"must be a positive number ({unit}), not {given!r}")
     return number
+
+
+def _yes_or_no(name: str, field_name: str, given: object) -> bool:
+    if given in (None, "", False):
+        return False
+    if given is True or (isinstance(given, str) and given.strip().lower() == "true"):
+        return True
+    if isinstance(given, str) and given.strip().lower() == "false":
+        return False
+    raise _invalid(name, field_name, f"must be true or false, not {given!r}")
 
 
 def _verify(name: str, given: object) -> bool | str:

@@ -28,6 +28,11 @@ FIELDS: dict[str, dict[str, Any]] = {
             f"{CONNECT_TIMEOUT:.0f} of them."
         ),
     },
+    "allow_private_media": {
+        "label": "Fetch outputs from private addresses",
+        "schema": {"type": ["boolean", "null"]},
+        "description": "With output_path: also from hosts that are not of the public internet. Default false.",
+    },
     "platform_url": {
         "label": "Platform URL",
         "schema": {"type": ["string", "null"]},
@@ -61,7 +66,7 @@ def widgets() -> dict[str, Any]:
     from wtforms.validators import Optional
 
     return {
-        name: (StringField if "string" in field["schema"]["type"] else IntegerField)(
+        name: (IntegerField if "number" in field["schema"]["type"] else StringField)(
             lazy_gettext(field["label"]),
             widget=BS3TextFieldWidget(),
             description=field["description"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property
 from typing import Any, Self, TypeVar
@@ -22,12 +22,14 @@ from airflow_provider_segmind.api.answers import (
     SyncAnswer,
 )
 from airflow_provider_segmind.api.call import Call
+from airflow_provider_segmind.api.download import Download
 from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.hooks import form
 from airflow_provider_segmind.hooks.blocking import BlockingTransport
 from airflow_provider_segmind.hooks.budget import Budget
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.hooks.lookup import look_up
+from airflow_provider_segmind.hooks.media import fetched
 from airflow_provider_segmind.hooks.nonblocking import NonblockingTransport, shared_transport
 
 T = TypeVar("T")
@@ -146,6 +148,16 @@ class SegmindHook(BaseHook):
         :param data_urls: Each file as ``data:image/png;base64,…``.
         """
         return self._sent(calls.upload(data_urls))
+
+    def fetch(self, url: str, download: Download, request_id: str) -> Iterator[bytes]:
+        """
+        Yield an output piece by piece: without the API key, only from where the connection allows, and going on
+        where a connection broke off.
+
+        :param url: Where a result says that it is.
+        :raises OutputError: If it cannot be had whole.
+        """
+        return fetched(url, download, self._transport.connection, request_id)
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask for the balance, which is free, to see whether the connection works."""

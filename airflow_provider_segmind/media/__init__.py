@@ -1,1 +1,1 @@
-"""Files on their way to Segmind: read from where a pipeline has them, checked, and uploaded once."""
+"""Files on their way to Segmind and back: from where a pipeline has its images to where it wants its videos."""

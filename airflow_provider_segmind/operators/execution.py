@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_segmind.api.output import output_urls
 from airflow_provider_segmind.durability.claims import Claims
 from airflow_provider_segmind.durability.store import RecordStore
 from airflow_provider_segmind.durability.submission import Submission
 from airflow_provider_segmind.media.inputs import Inputs
+from airflow_provider_segmind.media.storing import OutputStore, StoredOutput
 from airflow_provider_segmind.operators.options import Options
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_segmind.api.answers import RequestReport
     from airflow_provider_segmind.operators.inference import SegmindInferenceOperator
 
 
@@ -63,6 +66,23 @@ class Execution:
             look=self.options.wait_for_completion,
             resubmit_unresolved=self.options.on_unresolved_submit == "resubmit",
         )
+
+    def stored(self, result: RequestReport) -> list[StoredOutput]:
+        """
+        Store the outputs of a request where ``output_path`` says, if it does. What is there is not fetched again.
+
+        :raises OutputError: If one cannot be stored.
+        """
+        options, request_id = self.options, result.request_id
+        if options.output_path is None:
+            return []
+        store = OutputStore(
+            options.output_path, options.output_conn_id, options.max_output_bytes, self._operator.hook.fetch
+        )
+        before = [StoredOutput.from_json(each) for each in self.store.outputs(request_id)]
+        stored = store.store(output_urls(result), request_id, before)
+        self.store.keep_outputs(request_id, [each.as_json() for each in stored])
+        return stored
 
     def _inputs(self) -> Inputs:
         parameters = self._operator.checked_parameters()

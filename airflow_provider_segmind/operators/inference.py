@@ -23,10 +23,17 @@ from airflow_provider_segmind.api.locations import checked_places
 from airflow_provider_segmind.api.output import model_output
 from airflow_provider_segmind.api.resolve import LostSubmit, find_lost
 from airflow_provider_segmind.arguments import is_literal
-from airflow_provider_segmind.delivery import REQUEST_ID_KEY, push_request_id, push_result, task_failure
+from airflow_provider_segmind.delivery import (
+    REQUEST_ID_KEY,
+    push_request_id,
+    push_result,
+    push_stored,
+    task_failure,
+)
 from airflow_provider_segmind.durability.submission import Begun, PaidRequest
 from airflow_provider_segmind.exceptions import (
     InvalidParameterError,
+    OutputGoneError,
     RequestExpiredError,
     SegmindError,
     UnusableOutputError,
@@ -47,8 +54,9 @@ if TYPE_CHECKING:
     from airflow_provider_segmind.api.answers import RequestReport
 
 DEFAULT_TIMEOUT = 900.0
+DEFAULT_MAX_OUTPUT_BYTES = 2 * 1024**3
 
-_NOTHING_MORE_TO_GET = (RequestExpiredError, UnusableOutputError)
+_NOTHING_MORE_TO_GET = (RequestExpiredError, UnusableOutputError, OutputGoneError)
 """Errors after which going on with the same request cannot help: a cleared task submits another."""
 
 _LIVES_ON = (
@@ -85,6 +93,12 @@ class SegmindInferenceOperator(BaseOperator):
         fetch them: an object-storage URI (``s3://…``, ``gs://…``, ``file:///…``) or an absolute path on the
         worker, 20 MiB at most. They are uploaded to Segmind, whose URLs are public. A retry uploads nothing twice.
     :param input_conn_id: The Airflow connection to that storage; None for the storage's default.
+    :param output_path: Where to store the output: an object-storage URI or an absolute path on the worker; with a
+        slash at its end a folder, in which the file is called by the request's id. Of several outputs each gets a
+        number. The file is there whole or not at all, and a retry fetches nothing that is there. XCom: the keys
+        ``output_path``, ``output_bytes``, ``output_sha256`` and ``content_type``; lists if there are several.
+    :param output_conn_id: The Airflow connection to that storage; None for the storage's default.
+    :param max_output_bytes: The most that one output may have. Default 2 GiB.
     :param segmind_conn_id: A connection of the type ``segmind``.
     :param deferrable: Wait in the triggerer (default) or, if False, in the worker.
     :param wait_for_completion: If False, return the request id at once; SegmindRequestSensor waits for it.
@@ -103,6 +117,9 @@ class SegmindInferenceOperator(BaseOperator):
         "parameters",
         "upload",
         "input_conn_id",
+        "output_path",
+        "output_conn_id",
+        "max_output_bytes",
         "segmind_conn_id",
         "deferrable",
         "wait_for_completion",
@@ -122,6 +139,9 @@ class SegmindInferenceOperator(BaseOperator):
         parameters: Mapping[str, Any] | None = None,
         upload: Sequence[str] = (),
         input_conn_id: str | None = None,
+        output_path: str | None = None,
+        output_conn_id: str | None = None,
+        max_output_bytes: int | str = DEFAULT_MAX_OUTPUT_BYTES,
         segmind_conn_id: str = DEFAULT_CONNECTION_ID,
         deferrable: bool | str = True,
         wait_for_completion: bool | str = True,
@@ -137,6 +157,9 @@ class SegmindInferenceOperator(BaseOperator):
         self.parameters = {} if parameters is None else parameters
         self.upload = upload
         self.input_conn_id = input_conn_id
+        self.output_path = output_path
+        self.output_conn_id = output_conn_id
+        self.max_output_bytes = max_output_bytes
         self.segmind_conn_id = segmind_conn_id
         self.deferrable = deferrable
         self.wait_for_completion = wait_for_completion
@@ -284,6 +307,7 @@ class SegmindInferenceOperator(BaseOperator):
         self._request_id = result.request_id
         push_result(execution.context, result)
         output = self.output_of(result)
+        push_stored(execution.context, execution.stored(result))
         execution.end(result.request_id)
         self.log.info("Request %s is done. Metrics: %s", result.request_id, result.metrics)
         return output

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
+from airflow_provider_segmind.api.locations import is_location
 from airflow_provider_segmind.arguments import (
+    byte_count,
     flag,
     is_literal,
     names,
@@ -17,6 +19,16 @@ from airflow_provider_segmind.arguments import (
 from airflow_provider_segmind.exceptions import InvalidParameterError
 
 ON_UNRESOLVED_SUBMIT = ("fail", "resubmit")
+
+
+def optional_place(name: str, value: Any) -> str | None:
+    """Return an object-storage URI or an absolute path, or None."""
+    place = optional_text(name, value)
+    if place is None or is_location(place):
+        return place
+    raise InvalidParameterError(
+        name, f"must be an object-storage URI such as s3://bucket/a.mp4, or an absolute path, not {value!r}"
+    )
 
 
 def _unresolved(name: str, value: Any) -> str:
@@ -35,6 +47,9 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "on_unresolved_submit": _unresolved,
     "upload": names,
     "input_conn_id": optional_text,
+    "output_path": optional_place,
+    "output_conn_id": optional_text,
+    "max_output_bytes": byte_count,
 }
 
 
@@ -51,6 +66,16 @@ class Options:
     on_unresolved_submit: str
     upload: tuple[str, ...]
     input_conn_id: str | None
+    output_path: str | None
+    output_conn_id: str | None
+    max_output_bytes: int
+
+    def __post_init__(self) -> None:
+        """Check what has to fit together."""
+        if self.output_path is not None and not self.wait_for_completion:
+            raise InvalidParameterError(
+                "output_path", "needs wait_for_completion=True: only then is there an output"
+            )
 
     @classmethod
     def of(cls, operator: object) -> Self:
@@ -71,3 +96,5 @@ def check_literals(operator: object) -> None:
     for name, check in CHECKS.items():
         if is_literal(value := getattr(operator, name)):
             check(name, value)
+    if all(is_literal(getattr(operator, name)) for name in CHECKS):
+        Options.of(operator)

@@ -16,6 +16,10 @@ import pytest
 from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
 
 HERE = Path(__file__).parent
+KEYS = (
+    *("request_id", "result", "metrics"),
+    *("output_path", "output_bytes", "output_sha256", "content_type"),
+)
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(HERE / "dags")
 
 
@@ -92,6 +96,30 @@ def _last_run(dag_id: str) -> dict[str, TaskRun]:
         for ti in session.scalars(select(TaskInstance).where(*of_run)):
             name = ti.task_id if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]"
             pull = {"task_ids": ti.task_id, "map_indexes": ti.map_index, "session": session}
-            xcoms = {key: ti.xcom_pull(key=key, **pull) for key in ("request_id", "result", "metrics")}
+            xcoms = {key: ti.xcom_pull(key=key, **pull) for key in KEYS}
             runs[name] = TaskRun(str(ti.state), ti.try_number, ti.xcom_pull(**pull), xcoms)
         return runs
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[Any]:
+    """The bucket `products` in a real S3 server, and the connection `storage` to it."""
+    server = pytest.importorskip("moto.server", reason="the newest Airflow is tested with it").ThreadedMotoServer(
+        ip_address="127.0.0.1", port=0, verbose=False
+    )
+    import boto3
+
+    server.start()
+    host, port = server.get_host_and_port()
+    key = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
+    storage = boto3.resource("s3", endpoint_url=f"http://{host}:{port}", **key).create_bucket(Bucket="products")
+    connection = {
+        "conn_type": "aws",
+        "login": "key",
+        "password": "secret",
+        "extra": {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"},
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_STORAGE", json.dumps(connection))
+        yield storage
+    server.stop()

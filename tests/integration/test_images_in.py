@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,34 +76,10 @@ def test_what_is_no_image_fails_before_anything_is_sent(
     assert "start_image_url" in log
 
 
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[Any]:
-    """A bucket in a real S3 server, and the connection to it."""
-    server = pytest.importorskip("moto.server", reason="the newest Airflow is tested with it").ThreadedMotoServer(
-        ip_address="127.0.0.1", port=0, verbose=False
-    )
-    import boto3
-
-    server.start()
-    host, port = server.get_host_and_port()
-    key = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
-    storage = boto3.resource("s3", endpoint_url=f"http://{host}:{port}", **key).create_bucket(Bucket=BUCKET)
-    connection = {
-        "conn_type": "aws",
-        "login": "key",
-        "password": "secret",
-        "extra": {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"},
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW_CONN_IMAGES", json.dumps(connection))
-        yield storage
-    server.stop()
-
-
 def test_an_image_in_s3_is_uploaded(emulator: RunningEmulator, run_dag: Run, bucket: Any) -> None:
     key = "in/ein Bild für .. uns.jpg"
     bucket.put_object(Key=key, Body=IMAGE.read_bytes())
-    clip = run_dag("kling", start_image_url=f"s3://{BUCKET}/{key}", input_conn_id="images")["clip"]
+    clip = run_dag("kling", start_image_url=f"s3://{BUCKET}/{key}", input_conn_id="storage")["clip"]
     assert (clip.state, uploads(emulator)) == ("success", 1)
     assert content(sent(emulator)["start_image_url"]) == IMAGE.read_bytes()
 
@@ -121,4 +96,4 @@ def test_an_image_in_s3_is_uploaded(emulator: RunningEmulator, run_dag: Run, buc
 def test_what_s3_does_not_have_is_told(bucket: Any, place: str, words: str) -> None:
     bucket.put_object(Key="folder/a.png", Body=IMAGE.read_bytes())
     with pytest.raises(InvalidParameterError, match=words):
-        read_image("start_image_url", place, "images")
+        read_image("start_image_url", place, "storage")

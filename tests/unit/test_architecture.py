@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "arguments": {"exceptions"},
     "hooks": {"api", "exceptions"},
     "triggers": {"hooks", "api", "exceptions"},
-    "delivery": {"api", "exceptions"},
+    "delivery": {"api", "media", "exceptions"},
     "media": {"api", "exceptions"},
     "durability": {"hooks", "api", "delivery", "media", "exceptions"},
     "operators": {"durability", "media", "triggers", "hooks", "api", "arguments", "delivery", "exceptions"},

@@ -1,0 +1,125 @@
+"""Storing outputs where a pipeline wants them: whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_segmind.api.download import Download
+
+_LOCAL = ("", "file", "local")
+
+Fetch = Callable[[str, Download, str], Iterator[bytes]]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StoredOutput:
+    """
+    A file that has been stored.
+
+    :param path: Where.
+    :param size: Bytes.
+    :param sha256: The digest of its content, in hexadecimal.
+    """
+
+    path: str
+    size: int
+    sha256: str
+    content_type: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Return what ``as_json`` described."""
+        return cls(**document)
+
+
+class OutputStore:
+    """
+    Where the outputs of one request go.
+
+    :param output_path: Of a file; or of a folder, with a slash at its end, in which a file gets the request's id
+        as its name. Of several files, each gets a number.
+    :param conn_id: The Airflow connection to the storage; None for the storage's default.
+    :param most_bytes: The most that a file may have.
+    :param fetch: How a file is fetched, as ``SegmindHook.fetch``.
+    """
+
+    def __init__(self, output_path: str, conn_id: str | None, most_bytes: int, fetch: Fetch) -> None:
+        self._output_path = output_path
+        self._conn_id = conn_id
+        self._most_bytes = most_bytes
+        self._fetch = fetch
+
+    def store(
+        self, urls: Sequence[str], request_id: str, stored_before: Sequence[StoredOutput] = ()
+    ) -> list[StoredOutput]:
+        """
+        Fetch and store all files of a request.
+
+        :param stored_before: Files of this request that an earlier try has stored: they are not fetched again, if
+            they are still there.
+        :raises OutputError: If one cannot be fetched. What is stored of it is removed.
+        """
+        stored = []
+        for number, url in enumerate(urls, start=1):
+            target = self._target(url, request_id, number if len(urls) > 1 else None)
+            known = next((each for each in stored_before if each.path == target), None)
+            if known is not None and self._is_there(known):
+                log.info("%s is stored already", known.path)
+            else:
+                known = self._stored(url, target, request_id)
+                log.info("Stored %s: %d bytes", known.path, known.size)
+            stored.append(known)
+        return stored
+
+    def _target(self, url: str, request_id: str, number: int | None) -> str:
+        extension = PurePosixPath(urlsplit(url).path).suffix
+        folder = self._output_path.endswith("/")
+        path = f"{self._output_path}{request_id}{extension}" if folder else self._output_path
+        if number is None:
+            return path
+        stem, dot, suffix = path.rpartition(".")
+        if not dot or "/" in suffix:
+            return f"{path}-{number}{extension}"
+        return f"{stem}-{number}.{suffix}"
+
+    def _is_there(self, stored: StoredOutput) -> bool:
+        try:
+            return bool(self._at(stored.path).stat().st_size == stored.size)
+        except FileNotFoundError:
+            return False
+
+    def _stored(self, url: str, path: str, request_id: str) -> StoredOutput:
+        target = self._at(path)
+        if target.protocol in _LOCAL:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.parent / f".{target.name}.{request_id}.part"
+        download, digest = Download(self._most_bytes, request_id), hashlib.sha256()
+        try:
+            with partial.open("wb") as file:
+                for piece in self._fetch(url, download, request_id):
+                    digest.update(piece)
+                    file.write(piece)
+            target.fs.mv(partial.path, target.path)
+        except BaseException:
+            with suppress(Exception):
+                partial.unlink()
+            raise
+        return StoredOutput(path, download.received, digest.hexdigest(), download.content_type)
+
+    def _at(self, path: str) -> Any:
+        return ObjectStoragePath(path, conn_id=self._conn_id)
