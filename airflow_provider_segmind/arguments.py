@@ -54,6 +54,17 @@ def optional_text(name: str, value: Any) -> str | None:
     return value
 
 
+def amount(name: str, value: Any) -> float:
+    """Return a number of USD, 0 or more."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = -1.0
+    if isinstance(value, bool) or not 0 <= number < float("inf"):
+        raise InvalidParameterError(name, f"must be a number of USD, 0 or more, not {value!r}")
+    return number
+
+
 def byte_count(name: str, value: Any) -> int:
     """Return a positive number of bytes."""
     try:

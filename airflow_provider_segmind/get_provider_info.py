@@ -38,7 +38,10 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [
             {
                 "integration-name": "Segmind",
-                "python-modules": ["airflow_provider_segmind.sensors.request"],
+                "python-modules": [
+                    "airflow_provider_segmind.sensors.credits",
+                    "airflow_provider_segmind.sensors.request",
+                ],
             }
         ],
         "hooks": [

@@ -41,6 +41,7 @@ from airflow_provider_segmind.exceptions import (
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.hooks.segmind import SegmindHook
 from airflow_provider_segmind.hooks.waiting import driven, wait_for
+from airflow_provider_segmind.lineage import count, facts_of, tell_assets
 from airflow_provider_segmind.operators.execution import Execution
 from airflow_provider_segmind.operators.options import check_literals
 from airflow_provider_segmind.triggers.events import read_event, read_traces, read_turn
@@ -82,6 +83,9 @@ class SegmindInferenceOperator(BaseOperator):
     charged, and follows the task's ``retries``, as do server errors before anything was accepted. What no
     retry can mend (a rejected key, wrong parameters, no credits) fails the task at once. All arguments are
     templated.
+
+    Each Asset among the task's ``outlets`` gets an event whose extra has ``url``, ``output_path``, ``request_id``,
+    ``model`` and ``cost``.
 
     XCom: the return value is the model's output (usually a URL; Segmind deletes files after seven days). Beside
     it ``request_id``, pushed as soon as it exists, ``result``, the whole answer, and ``metrics``: ``cost`` and
@@ -307,8 +311,11 @@ class SegmindInferenceOperator(BaseOperator):
         self._request_id = result.request_id
         push_result(execution.context, result)
         output = self.output_of(result)
-        push_stored(execution.context, execution.stored(result))
+        stored = execution.stored(result)
+        push_stored(execution.context, stored)
+        tell_assets(execution.context, self.outlets, facts_of(self.model, result, output, stored))
         execution.end(result.request_id)
+        count(self.model, result, stored)
         self.log.info("Request %s is done. Metrics: %s", result.request_id, result.metrics)
         return output
 

@@ -49,6 +49,14 @@ def test_any_model(emulator: RunningEmulator, run_example: Run) -> None:
     assert emulator.ledger()["charges"][0]["parameters"] == {"sleep": 2, "credits": 0.000001}
 
 
+def test_a_clip_is_an_event_of_an_asset(emulator: RunningEmulator, run_example: Run, tmp_path: Path) -> None:
+    clip = run_example("segmind_make_clip", output_path=f"{tmp_path}/clip.mp4")["make_clip"]
+    told = run_example("segmind_on_new_clip")["announce"]
+    assert (clip.state, told.state) == ("success", "success")
+    assert told.value == clip.value
+    assert clip.xcoms["output_path"] == f"{tmp_path}/clip.mp4"
+
+
 def test_every_example_is_tested_here() -> None:
     tested = Path(__file__).read_text()
     for example in EXAMPLES.glob("*.py"):
