@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from airflow_provider_segmind.exceptions import InvalidParameterError
@@ -23,11 +24,8 @@ def is_literal(value: object) -> bool:
 
 def seconds(name: str, value: Any) -> float:
     """Return a positive number of seconds."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = 0.0
-    if isinstance(value, bool) or not 0 < number < float("inf"):
+    number = _number(value)
+    if number is None or number <= 0:
         raise InvalidParameterError(name, f"must be a positive number of seconds, not {value!r}")
     return number
 
@@ -56,24 +54,18 @@ def optional_text(name: str, value: Any) -> str | None:
 
 def amount(name: str, value: Any) -> float:
     """Return a number of USD, 0 or more."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = -1.0
-    if isinstance(value, bool) or not 0 <= number < float("inf"):
+    number = _number(value)
+    if number is None or number < 0:
         raise InvalidParameterError(name, f"must be a number of USD, 0 or more, not {value!r}")
     return number
 
 
 def byte_count(name: str, value: Any) -> int:
     """Return a positive number of bytes."""
-    try:
-        number = int(value)
-    except (TypeError, ValueError, OverflowError):
-        number = 0
-    if isinstance(value, (bool, float)) or number <= 0:
+    number = _number(value)
+    if number is None or number < 1 or not number.is_integer():
         raise InvalidParameterError(name, f"must be a positive number of bytes, not {value!r}")
-    return number
+    return int(number)
 
 
 def names(name: str, value: Any) -> tuple[str, ...]:
@@ -81,3 +73,12 @@ def names(name: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, (list, tuple)) and all(isinstance(each, str) and each for each in value):
         return tuple(value)
     raise InvalidParameterError(name, f"must be a list of names, not {value!r}")
+
+
+def _number(value: Any) -> float | None:
+    """Return a finite number, also from a text, as a template writes it."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and not isinstance(value, bool) else None
