@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow.providers.common.compat.sdk import DAG, Asset, Param, get_current_context, task
+from pendulum import datetime
 
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 
@@ -29,7 +30,9 @@ with DAG(
         outlets=[CLIP],
     )
 
-with DAG(dag_id="segmind_on_new_clip", schedule=[CLIP], tags=["segmind"]):
+with DAG(
+    dag_id="segmind_on_new_clip", schedule=[CLIP], start_date=datetime(2026, 1, 1, tz="UTC"), tags=["segmind"]
+):
 
     @task(inlets=[CLIP])
     def announce() -> str:
