@@ -7,10 +7,9 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
-
 from airflow_provider_segmind.exceptions import InvalidParameterError, UnreadableInputError
 from airflow_provider_segmind.media.images import image_type
+from airflow_provider_segmind.media.places import place
 
 MOST_BYTES = 20 * 1024 * 1024
 """Of one image. Segmind publishes no limit; what is larger is hardly a frame, and grows by a third on its way."""
@@ -61,7 +60,7 @@ def read_image(name: str, location: str, conn_id: str | None) -> InputFile:
     except Exception as error:
         raise UnreadableInputError(f"{name}: {location}: {type(error).__name__}: {error}") from error
     if not content:  # as some storages say of a folder, too
-        what = _FOLDER if ObjectStoragePath(location, conn_id=conn_id).is_dir() else "is empty"
+        what = _FOLDER if place(location, conn_id).is_dir() else "is empty"
         raise InvalidParameterError(name, f"{location} {what}")
     if len(content) > MOST_BYTES:
         raise InvalidParameterError(
@@ -77,13 +76,13 @@ def read_image(name: str, location: str, conn_id: str | None) -> InputFile:
 
 def _content(location: str, conn_id: str | None) -> bytes:
     """Return the content; one byte more than allowed is enough to know that it is too much."""
-    with ObjectStoragePath(location, conn_id=conn_id).open("rb") as file:
+    with place(location, conn_id).open("rb") as file:
         return bytes(file.read(MOST_BYTES + 1))
 
 
 def _what_is_wrong(location: str, conn_id: str | None, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
-        is_folder = ObjectStoragePath(location, conn_id=conn_id).is_dir()
+        is_folder = place(location, conn_id).is_dir()
         return _FOLDER if is_folder else "does not exist"
     if isinstance(error, IsADirectoryError):
         return _FOLDER

@@ -11,9 +11,8 @@ from pathlib import PurePosixPath
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
-
 from airflow_provider_segmind.api.download import Download
+from airflow_provider_segmind.media.places import place
 
 _LOCAL = ("", "file", "local")
 
@@ -122,4 +121,4 @@ class OutputStore:
         return StoredOutput(path, download.received, digest.hexdigest(), download.content_type)
 
     def _at(self, path: str) -> Any:
-        return ObjectStoragePath(path, conn_id=self._conn_id)
+        return place(path, self._conn_id)

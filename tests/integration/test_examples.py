@@ -61,11 +61,12 @@ def test_a_clip_is_an_event_of_an_asset(emulator: RunningEmulator, run_example: 
 
 
 def _make_assets_known() -> None:
-    """In Airflow 2, `dags test` does not write a DAG's assets to the database, as a scheduler would have done."""
-    if Version(airflow_version) < Version("3"):
-        from airflow.models.dagbag import DagBag
+    """Write the DAGs and their assets to the database, as a scheduler's DAG processor would have done by now."""
+    from airflow.cli import cli_parser
 
-        DagBag(EXAMPLES, include_examples=False).sync_to_db()
+    where = ["--subdir", str(EXAMPLES)] if Version(airflow_version) < Version("3") else []
+    arguments = cli_parser.get_parser().parse_args(["dags", "reserialize", *where])
+    arguments.func(arguments)
 
 
 def test_every_example_is_tested_here() -> None:

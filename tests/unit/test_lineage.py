@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -65,7 +64,13 @@ def test_the_facts_of_a_request(output: object, stored: list[StoredOutput], told
 
 
 def test_only_assets_among_the_outlets_get_an_event() -> None:
-    events: Any = defaultdict(lambda: SimpleNamespace(extra={"mine": 1}))
-    asset = Asset("s3://clips/a.mp4")
-    lineage.tell_assets({"outlet_events": events}, [asset, "a file"], {"model": "m"})  # type: ignore[typeddict-item]
-    assert {key: value.extra for key, value in events.items()} == {asset: {"mine": 1, "model": "m"}}
+    asset, event = Asset("s3://clips/a.mp4"), SimpleNamespace(extra={"mine": 1})
+
+    class Events:
+        def __getitem__(self, outlet: Any) -> Any:
+            assert outlet is asset
+            return event
+
+    context: Any = {"outlet_events": Events()}
+    lineage.tell_assets(context, [asset, "a file"], {"model": "m"})
+    assert event.extra == {"mine": 1, "model": "m"}
