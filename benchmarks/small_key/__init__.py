@@ -11,8 +11,8 @@ from benchmarks.small_key.settings import Settings
 
 def run(folder: Path, *, long: bool) -> Section:
     """
-    Compare at the real durations: some six minutes; three times if `long`.
+    Compare at the real durations: some six minutes; twice if `long`.
 
     :param folder: Gets the picture and the figures.
     """
-    return played(folder, Settings(), rounds=3 if long else 1)
+    return played(folder, Settings(), rounds=2 if long else 1)
