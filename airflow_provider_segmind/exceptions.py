@@ -284,7 +284,7 @@ class SubmitUnresolvedError(SegmindError):
     summary = "It is unknown whether Segmind accepted the request"
     advice = (
         "It was not sent again, because each submit is a new charge. Look in Segmind's request history; if it is "
-        "not there, clear the task."
+        "not there, clear the task, with on_unresolved_submit='resubmit' if the history cannot be read."
     )
 
 

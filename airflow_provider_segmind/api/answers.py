@@ -145,10 +145,12 @@ class HistoryPage:
 
     :param entries: One for each request, though Segmind has a row for each output.
     :param rows: How many rows the page had; fewer than asked for means that it was the last.
+    :param unreadable: How many of them could not be told to be about any request.
     """
 
     entries: tuple[HistoryEntry, ...]
     rows: int
+    unreadable: int = 0
 
 
 @dataclass(frozen=True)
@@ -165,10 +167,8 @@ def submitted(call: Call[Any], response: Response) -> SubmittedRequest:
     if not response.ok:
         raise error_for(call, response)
     document = _mapping(response)
-    request_id = document.get("request_id") if document else None
-    if isinstance(request_id, int):
-        request_id = str(request_id)
-    if not isinstance(request_id, str) or not request_id:
+    request_id = _request_id(document) if document else None
+    if request_id is None:
         raise SubmitUnresolvedError(
             f"{call}: accepted, but the answer has no request_id ({_description(response)})",
             status=response.status,
@@ -238,8 +238,8 @@ def history_page(call: Call[Any], response: Response) -> HistoryPage:
     if not isinstance(rows, list):
         raise _unreadable(call, response)
     entries: dict[str, HistoryEntry] = {}
-    for row in rows:
-        entry = _entry(row)
+    read = [_entry(row) for row in rows]
+    for entry in read:
         if entry is None:
             continue
         first = entries.get(entry.request_id)
@@ -248,7 +248,7 @@ def history_page(call: Call[Any], response: Response) -> HistoryPage:
         else:
             urls = tuple(dict.fromkeys(first.output_urls + entry.output_urls))
             entries[entry.request_id] = HistoryEntry(**{**first.__dict__, "output_urls": urls})
-    return HistoryPage(tuple(entries.values()), len(rows))
+    return HistoryPage(tuple(entries.values()), len(rows), read.count(None))
 
 
 def history_entry(call: Call[Any], response: Response) -> HistoryEntry:
@@ -332,6 +332,13 @@ def _description(response: Response) -> str:
     return f"not JSON: {shortened(response.body[:80].decode('utf-8', 'replace'))!r}"
 
 
+def _request_id(document: Json) -> str | None:
+    told = document.get("request_id")
+    if isinstance(told, int) and not isinstance(told, bool):
+        return str(told)
+    return told if isinstance(told, str) and told else None
+
+
 def _number(value: object) -> float | None:
     if isinstance(value, bool):
         return None
@@ -353,11 +360,11 @@ def _header_metrics(headers: Mapping[str, str]) -> Json:
 
 
 def _entry(row: object) -> HistoryEntry | None:
-    if not isinstance(row, dict) or not isinstance(row.get("request_id"), str):
+    if not isinstance(row, dict) or (request_id := _request_id(row)) is None:
         return None
     url, error = row.get("generation_url"), row.get("error")
     return HistoryEntry(
-        request_id=row["request_id"],
+        request_id=request_id,
         model=str(row.get("model_name") or ""),
         state=str(row.get("model_status") or "").upper(),
         cost=_number(row.get("credits_deduction")),

@@ -140,7 +140,8 @@ def follow(
     a 404 for the first 30 s. A state that is not documented is no end, and is remarked on once.
 
     :param now: The clock: seconds since the epoch.
-    :param experience: What is known of the models' usual durations; the request's own is added in the end.
+    :param experience: What is known of the models' usual durations; the request's own is added in the end, unless
+        the user said what to expect: then it is of another kind than the others.
     :raises SegmindError: If it ends in any other way.
     """
     remarked: set[str] = set()
@@ -153,7 +154,7 @@ def follow(
         turn = _turn(request, seen, expected)
         found = yield from look(request.request_id, _age(request, started, now()), turn)
         if isinstance(found, RequestReport):
-            if not outlasted:
+            if not outlasted and request.expected_duration is None:
                 counts_from = request.submitted_at + expected.latest()
                 experience.learn(request.model, found.metrics.get("total_time"), counts_from)
             return found
@@ -162,7 +163,7 @@ def follow(
             raise _timed_out(request, found)
         if found.trouble is None:
             seen = moment - request.submitted_at
-        if not outlasted and seen > expected.latest():
+        if not outlasted and request.expected_duration is None and seen > expected.latest():
             outlasted = True
             experience.outlasted(request.model, seen, moment, expected)
         expected = _expected(request, experience, moment)

@@ -32,8 +32,8 @@ def checked_start_image_url(value: object) -> str:
 
 
 def checked_end_image_url(value: object) -> str | None:
-    """Return where the last frame is, or None. An empty string, as a template may yield, is None."""
-    if value is None or value == "":
+    """Return where the last frame is, or None, which a template writes as ``None`` or nothing."""
+    if value in (None, "", "None"):
         return None
     return checked_place("end_image_url", value)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_segmind.exceptions import InvalidParameterError
 
+_LOGIN = re.compile(r"//[^/@\s]*@")
 _FETCHED = ("http", "https")
 _NOT_A_PLACE = ("", "data", *_FETCHED)
 
@@ -40,24 +42,33 @@ def checked_place(name: str, value: object) -> str:
 
 def checked_places(parameters: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
     """
-    Return a model's parameters, if those of these names are places of files, lists of places, or None.
+    Return a model's parameters, tidied, if those of these names are places of files, lists of places, or None.
 
     :raises InvalidParameterError: If one is not, or is missing.
     """
+    tidied = dict(parameters)
     for name in names:
         if name not in parameters:
             raise InvalidParameterError(
                 "upload", f"there is no parameter {name!r}; there are {sorted(parameters)}"
             )
-        for place in listed(parameters[name]):
-            checked_place(f"parameters[{name!r}]", place)
-    return parameters
+        value, told = parameters[name], f"parameters[{name!r}]"
+        if isinstance(value, (list, tuple)):
+            tidied[name] = [checked_place(told, part) for part in value]
+        elif value is not None:
+            tidied[name] = checked_place(told, value)
+    return tidied
 
 
 def listed(value: Any) -> list[Any]:
     """Return the parts of a list, or one value alone as such; None is no part."""
     parts = value if isinstance(value, (list, tuple)) else [value]
     return [part for part in parts if part is not None]
+
+
+def without_login(text: str) -> str:
+    """Return a text without the logins of the addresses in it."""
+    return _LOGIN.sub("//***@", text)
 
 
 def _is_fetchable(value: str) -> bool:

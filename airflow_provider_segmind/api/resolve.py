@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Self
 
 from airflow_provider_segmind.api import calls
@@ -72,6 +73,10 @@ class LostSubmit:
         """Return the first moment at which it, or what it replaces, may have been accepted."""
         return min(earliest for earliest, _ in self._windows())
 
+    def last(self) -> datetime:
+        """Return the last moment at which it may have been accepted."""
+        return max(latest for _, latest in self._windows())
+
     def _windows(self) -> list[tuple[datetime, datetime]]:
         under_way = timedelta(seconds=self.latest - self.at)
         sent = [datetime.fromtimestamp(at, UTC) for at in (*self.earlier, self.at)]
@@ -129,7 +134,7 @@ def find_lost(submit: LostSubmit, now: Callable[[], float]) -> Generator[Call[An
 
 
 def _look(submit: LostSubmit, turn: Turn) -> Generator[Call[Any], Any, Traces]:
-    rows, all_of_them = yield from _rows(submit, turn)
+    rows, gaps = yield from _rows(submit, turn)
     possible = [row for row in rows if _may_be(submit, row)]
     alike = {
         row.request_id: row.created_at
@@ -138,8 +143,8 @@ def _look(submit: LostSubmit, turn: Turn) -> Generator[Call[Any], Any, Traces]:
         and row.parameters is not None
         and fingerprint(submit.model, row.parameters) == submit.fingerprint
     }
-    if not alike and not all_of_them:
-        raise UnreadableResponseError(f"it has more than {len(rows)} requests since then")
+    if not alike and gaps:
+        raise UnreadableResponseError(gaps)
     unreadable = sum(row.parameters is None or row.created_at is None for row in possible)
     if not alike and unreadable:
         raise UnreadableResponseError(
@@ -148,14 +153,16 @@ def _look(submit: LostSubmit, turn: Turn) -> Generator[Call[Any], Any, Traces]:
     return Traces(tuple(sorted(alike, key=lambda request_id: (alike[request_id], request_id))))
 
 
-def _rows(submit: LostSubmit, turn: Turn) -> Generator[Call[Any], Any, tuple[list[HistoryEntry], bool]]:
-    """Return the history since a submit, and whether that is all of it."""
-    earliest = submit.earliest()
+def _rows(submit: LostSubmit, turn: Turn) -> Generator[Call[Any], Any, tuple[list[HistoryEntry], str]]:
+    """Return the history of the days of a submit, and why that is not all of it, if it is not."""
+    earliest, latest = submit.earliest(), submit.last()
     rows: list[HistoryEntry] = []
+    unreadable = 0
     for number in range(1, MOST_PAGES + 1):
         page: HistoryPage = yield calls.history(
             model=submit.model,
             from_date=(earliest - timedelta(days=1)).date(),
+            to_date=(latest + timedelta(days=1)).date(),
             page=number,
             per_page=calls.MOST_ROWS,
             sort_by="model_created",
@@ -163,10 +170,18 @@ def _rows(submit: LostSubmit, turn: Turn) -> Generator[Call[Any], Any, tuple[lis
             turn=turn,
         )
         rows += page.entries
-        older = (row.created_at is not None and row.created_at < earliest for row in page.entries)
-        if page.rows < calls.MOST_ROWS or all(older):
-            return rows, True
-    return rows, False
+        unreadable += page.unreadable
+        if page.rows < calls.MOST_ROWS or _nothing_since(earliest, page):
+            return rows, f"{unreadable} rows of it cannot be read" if unreadable else ""
+    return rows, f"it has more than {len(rows)} requests of those days"
+
+
+def _nothing_since(moment: datetime, page: HistoryPage) -> bool:
+    """Whether a page, and so all that follow it, has only older requests: if it is sorted as was asked for."""
+    moments = [row.created_at for row in page.entries if row.created_at is not None]
+    sorted_as_asked = all(later >= earlier for later, earlier in pairwise(moments))
+    complete = len(moments) == len(page.entries) > 0
+    return complete and sorted_as_asked and moments[0] < moment
 
 
 def _may_be(submit: LostSubmit, row: HistoryEntry) -> bool:

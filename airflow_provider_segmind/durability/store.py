@@ -35,6 +35,7 @@ class RecordStore:
 
     def __init__(self, context: Context, *, durable: bool) -> None:
         self._durable = durable
+        self._ti = context["ti"]
         self._store: Any = context.get("task_state_store") if durable else None
 
     def say_what_is_missing(self) -> None:
@@ -97,18 +98,32 @@ class RecordStore:
 
     def uploads(self) -> dict[str, str]:
         """Return the URLs of files that were uploaded, by the digest of their content."""
-        kept = self._store.get(UPLOADS_KEY) if self._store is not None else None
-        if not isinstance(kept, dict):
-            return {}
+        kept = self._kept_uploads()
         since = time.time() - UPLOADS_LAST
         return {digest: each["url"] for digest, each in kept.items() if each["at"] > since}
 
     def keep_uploads(self, urls: Mapping[str, str]) -> None:
-        """Add the URLs of files that have just been uploaded."""
+        """Add the URLs of files that have just been uploaded. Without a store they are kept for this try."""
+        now = time.time()
+        new = {digest: {"url": url, "at": now} for digest, url in urls.items()}
+        uploads = {**self._kept_uploads(), **new}
         if self._store is not None:
-            now = time.time()
-            new = {digest: {"url": url, "at": now} for digest, url in urls.items()}
-            self._store.set(UPLOADS_KEY, {**(self._store.get(UPLOADS_KEY) or {}), **new})
+            self._store.set(UPLOADS_KEY, uploads)
+        else:
+            self._ti.xcom_push(key=UPLOADS_KEY, value=uploads)
+
+    def forget_uploads(self) -> None:
+        """Have the files uploaded again."""
+        if self._store is not None:
+            self._store.delete(UPLOADS_KEY)
+
+    def _kept_uploads(self) -> dict[str, Any]:
+        kept = (
+            self._store.get(UPLOADS_KEY)
+            if self._store is not None
+            else self._ti.xcom_pull(task_ids=self._ti.task_id, key=UPLOADS_KEY, map_indexes=self._ti.map_index)
+        )
+        return kept if isinstance(kept, dict) else {}
 
     def outputs(self, request_id: str) -> list[dict[str, Any]]:
         """Return what is known of the outputs of a request that were stored."""

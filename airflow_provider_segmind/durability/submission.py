@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import Stats
 from airflow_provider_segmind.api.answers import RequestReport
 from airflow_provider_segmind.api.awaited_turn import AwaitedTurn, turn_after
 from airflow_provider_segmind.api.fingerprint import fingerprint
+from airflow_provider_segmind.api.locations import without_login
 from airflow_provider_segmind.api.resolve import LATEST_ROW, LostSubmit, Traces
 from airflow_provider_segmind.durability.claims import Claims
 from airflow_provider_segmind.durability.record import (
@@ -175,6 +176,7 @@ class Submission:
             found = look_at(step.request_id, time.time() - step.submitted_at, self._hook)
         except RequestFailedError as failed:
             log.info("Submitting anew: %s", failed)
+            self._store.forget_uploads()  # it may have failed because one is gone
             return self._submitted()
         result = found if isinstance(found, RequestReport) else None
         self._count("recovered" if result is not None and result.from_history else "reattached")
@@ -188,7 +190,10 @@ class Submission:
         :param turn: What was waited for since the last refusal, if there was one.
         :param lost: The submit in whose place this one is made, if there is one.
         """
-        parameters = self._uploaded()
+        try:
+            parameters = self._uploaded()
+        except RateLimitedError as error:
+            return self._turn_after(error, turn, lost)
         sent = fingerprint(self._model, parameters)
         now = time.time()
         attempt = 1 if lost is None else lost.attempt + 1
@@ -220,8 +225,7 @@ class Submission:
             self._store.put_back(before)
             if not isinstance(error, RateLimitedError):
                 raise
-            log.info("Not submitted, and not charged: %s Waiting for a turn.", error)
-            return turn_after(error, turn, lost, self._timeout, time.time())
+            return self._turn_after(error, turn, lost)
         self._count("submitted")
         log.info("Submitted request %s to %s", accepted.request_id, self._model)
         if self._claims.claimed_by_another(accepted.request_id):
@@ -230,6 +234,12 @@ class Submission:
             )
             return self._lost(sent, now, earlier, attempt, accepted.request_id, previous, *ignore)
         return self._kept(intent, accepted.request_id, now)
+
+    def _turn_after(
+        self, refusal: RateLimitedError, before: AwaitedTurn | None, lost: LostSubmit | None
+    ) -> AwaitedTurn:
+        log.info("Not submitted, and not charged: %s Waiting for a turn.", refusal)
+        return turn_after(refusal, before, lost, self._timeout, time.time())
 
     def _kept(self, intent: RequestRecord | None, request_id: str, at: float) -> PaidRequest:
         self.open, self.accepted = False, request_id
@@ -262,7 +272,8 @@ class Submission:
             if file.sha256 not in urls:
                 (urls[file.sha256],) = self._hook.upload([file.data_url()])
                 self._store.keep_uploads({file.sha256: urls[file.sha256]})
-                log.info("Uploaded %s as %s", location, urls[file.sha256])
+                log.info("Uploaded %s as %s", without_login(location), urls[file.sha256])
+        self._inputs.release()
         return self._inputs.sent(urls)
 
     def _lost(
@@ -287,7 +298,7 @@ class Submission:
             at=at,
             latest=latest,
             not_before=not_before,
-            deadline=max(at + LATEST_ROW, not_before, now + 1),
+            deadline=max(min(now, latest) + LATEST_ROW, not_before, now + 1),
             ignore=tuple(sorted(map(str, others))),
             earlier=earlier,
             attempt=attempt,

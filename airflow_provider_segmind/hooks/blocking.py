@@ -12,7 +12,8 @@ import urllib3
 from requests.auth import AuthBase
 
 from airflow_provider_segmind.api.call import Call, Response
-from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, SegmindConnection, without_login
+from airflow_provider_segmind.api.locations import without_login
+from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, SegmindConnection
 
 T = TypeVar("T")
 

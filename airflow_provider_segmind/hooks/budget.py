@@ -43,10 +43,10 @@ class Budget:
     """
     Turns to send a request.
 
-    Without a limit everyone goes at once, up to twenty at a time. With one, turns are spaced evenly: results and
-    history first, then submits, then the poll that is likeliest to find its request done. After a 429 nobody goes
-    until it is over. If no connection says how many requests a minute are allowed, a 429 teaches it: as many as
-    were let through in the minute before, and half as many again after each minute without another.
+    Without a limit everyone goes at once, up to twenty at a time. With one, turns are spaced evenly: results
+    first, then submits and searches for lost ones, then the poll that is likeliest to find its request done. After
+    a 429 nobody goes until it is over. If no connection says how many requests a minute are allowed, a 429 teaches
+    it: as many as were let through in the minute before, and half as many again after each minute without another.
     """
 
     def __init__(self) -> None:
@@ -110,9 +110,13 @@ class Budget:
         :raises RateLimitedError: If the turn does not come before.
         """
         self._close(not_before)
-        if self._limiter is None:  # the 429 is over by now: nothing is known but that there was one
-            await self._submits.acquire()
-        await self._turn(Turn(deadline, Rank.SUBMIT), None)
+        try:
+            async with asyncio.timeout(max(deadline - time.time(), 0)):
+                if self._limiter is None:  # the 429 is over by now: nothing is known but that there was one
+                    await self._submits.acquire()
+                await self._turn(Turn(math.inf, Rank.SUBMIT), None)
+        except TimeoutError:
+            raise RateLimitedError("no turn came before the deadline") from None
         self._note()
         self._leave()
 

@@ -28,7 +28,6 @@ CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a connection at most, so that a dead host is known before ``timeout`` is over."""
 
 _PORT = re.compile(r":\d+$")
-_LOGIN = re.compile(r"//[^/@\s]*@")
 _HOST = re.compile(r"[A-Za-z0-9._:-]+")
 
 USER_AGENT = f"airflow-provider-segmind/{__version__}"
@@ -135,11 +134,6 @@ def read_connection(
         allow_private_media=_yes_or_no(name, "allow_private_media", extra.get("allow_private_media")),
         proxies=_proxies(name, extra.get("proxies")),
     )
-
-
-def without_login(text: str) -> str:
-    """Return a text without the logins of the addresses in it."""
-    return _LOGIN.sub("//***@", text)
 
 
 def _invalid(name: str, field_name: str, problem: str) -> InvalidConnectionError:

@@ -19,9 +19,10 @@ from typing import TypeVar
 import aiohttp
 
 from airflow_provider_segmind.api.call import Call, Response, Service
+from airflow_provider_segmind.api.locations import without_login
 from airflow_provider_segmind.exceptions import AuthenticationError, InvalidConnectionError, SegmindError
 from airflow_provider_segmind.hooks.budget import MOST_AT_ONCE, Budget, shared_budget
-from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, SegmindConnection, without_login
+from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, SegmindConnection
 from airflow_provider_segmind.hooks.lookup import look_up_async
 from airflow_provider_segmind.hooks.per_loop import PerLoop
 

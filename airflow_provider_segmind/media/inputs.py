@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from airflow_provider_segmind.api.fingerprint import fingerprint
 from airflow_provider_segmind.api.locations import is_location, listed
+from airflow_provider_segmind.exceptions import InvalidParameterError
 from airflow_provider_segmind.media.reading import InputFile, read_image
+
+MOST_TOGETHER = 100 * 1024 * 1024
+"""Bytes of all files of a task: they are in memory until they are uploaded."""
 
 
 class Inputs:
@@ -56,7 +61,15 @@ class Inputs:
             for location in filter(is_location, listed(self._parameters[name])):
                 if location not in found:
                     found[location] = read_image(name, location, self._conn_id)
+                    if sum(len(file.content) for file in found.values()) > MOST_TOGETHER:
+                        raise InvalidParameterError(
+                            name, f"the files are larger than {MOST_TOGETHER // 2**20} MiB together"
+                        )
         return found
+
+    def release(self) -> None:
+        """Let go of the content of the files: they have been uploaded, and a wait may be long."""
+        self.files = {location: replace(file, content=b"") for location, file in self.files.items()}
 
     def sent(self, urls: Mapping[str, str]) -> Mapping[str, Any]:
         """

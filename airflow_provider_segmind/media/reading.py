@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 
+from airflow_provider_segmind.api.locations import without_login
 from airflow_provider_segmind.exceptions import InvalidParameterError, UnreadableInputError
 from airflow_provider_segmind.media.images import image_type
 from airflow_provider_segmind.media.places import place
@@ -28,15 +28,15 @@ _FOLDER = "is a folder, not an image"
 
 @dataclass(frozen=True)
 class InputFile:
-    """An image as it was read."""
+    """
+    An image as it was read.
+
+    :param sha256: The digest of the content, in hexadecimal.
+    """
 
     content: bytes
     media_type: str
-
-    @cached_property
-    def sha256(self) -> str:
-        """The digest of the content, in hexadecimal."""
-        return hashlib.sha256(self.content).hexdigest()
+    sha256: str
 
     def data_url(self) -> str:
         """Return the file as Segmind's storage takes it."""
@@ -53,25 +53,25 @@ def read_image(name: str, location: str, conn_id: str | None) -> InputFile:
     :raises InvalidParameterError: If it is not there, may not be read, or is no image of at most 20 MiB.
     :raises UnreadableInputError: If it could not be read now, which may pass.
     """
+    shown = without_login(location)
     try:
         content = _content(location, conn_id)
     except _NO_RETRY_HELPS as error:
-        raise InvalidParameterError(name, f"{location} {_what_is_wrong(location, conn_id, error)}") from error
+        raise InvalidParameterError(name, f"{shown} {_what_is_wrong(location, conn_id, error)}") from error
     except Exception as error:
-        raise UnreadableInputError(f"{name}: {location}: {type(error).__name__}: {error}") from error
+        words = without_login(str(error))
+        raise UnreadableInputError(f"{name}: {shown}: {type(error).__name__}: {words}") from error
     if not content:  # as some storages say of a folder, too
-        what = _FOLDER if place(location, conn_id).is_dir() else "is empty"
-        raise InvalidParameterError(name, f"{location} {what}")
+        what = _FOLDER if _is_folder(location, conn_id) else "is empty"
+        raise InvalidParameterError(name, f"{shown} {what}")
     if len(content) > MOST_BYTES:
         raise InvalidParameterError(
-            name, f"{location} is larger than {MOST_BYTES // 2**20} MiB; make it smaller, or give a public URL"
+            name, f"{shown} is larger than {MOST_BYTES // 2**20} MiB; make it smaller, or give a public URL"
         )
     media_type = image_type(content)
     if media_type is None:
-        raise InvalidParameterError(
-            name, f"{location} is no image by its content, which begins with {content[:16]!r}"
-        )
-    return InputFile(content, media_type)
+        raise InvalidParameterError(name, f"{shown} is no image by its content{_hint(content)}")
+    return InputFile(content, media_type, hashlib.sha256(content).hexdigest())
 
 
 def _content(location: str, conn_id: str | None) -> bytes:
@@ -80,12 +80,27 @@ def _content(location: str, conn_id: str | None) -> bytes:
         return bytes(file.read(MOST_BYTES + 1))
 
 
+def _hint(content: bytes) -> str:
+    """Say a little about what is no image, and quote nothing of it: it may be a secret."""
+    start = content[:256].lstrip().lower()
+    if start.startswith((b"<!doctype", b"<html")):
+        return ", but a web page"
+    return ", but text" if start.isascii() and b"\0" not in start else ""
+
+
 def _what_is_wrong(location: str, conn_id: str | None, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
-        is_folder = place(location, conn_id).is_dir()
-        return _FOLDER if is_folder else "does not exist"
+        return _FOLDER if _is_folder(location, conn_id) else "does not exist"
     if isinstance(error, IsADirectoryError):
         return _FOLDER
     if isinstance(error, PermissionError):
         return "may not be read with this connection (input_conn_id)"
-    return f"cannot be read: {error}"
+    return f"cannot be read: {without_login(str(error))}"
+
+
+def _is_folder(location: str, conn_id: str | None) -> bool:
+    """Whether there is a folder, as far as one may look."""
+    try:
+        return bool(place(location, conn_id).is_dir())
+    except Exception:  # noqa: BLE001 - storages raise whatever they like, and it is only for a message
+        return False

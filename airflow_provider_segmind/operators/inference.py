@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import (
     AirflowException,
     AirflowFailException,
-    AirflowTaskTimeout,
+    AirflowSkipException,
     BaseOperator,
+    TaskDeferred,
 )
 
 from airflow_provider_segmind.api import calls
@@ -60,6 +61,9 @@ DEFAULT_MAX_OUTPUT_BYTES = 2 * 1024**3
 _NOTHING_MORE_TO_GET = (RequestExpiredError, UnusableOutputError, OutputGoneError)
 """Errors after which going on with the same request cannot help: a cleared task submits another."""
 
+_MEANT = (AirflowFailException, AirflowSkipException, TaskDeferred)
+"""What ends an execution as it should."""
+
 _LIVES_ON = (
     "It lives on at Segmind, and another try would pay for another one: wait for it with SegmindRequestSensor."
 )
@@ -95,7 +99,8 @@ class SegmindInferenceOperator(BaseOperator):
     :param parameters: What the model's page lists.
     :param upload: The names of parameters that hold images, or lists of images, which may lie where Segmind cannot
         fetch them: an object-storage URI (``s3://…``, ``gs://…``, ``file:///…``) or an absolute path on the
-        worker, 20 MiB at most. They are uploaded to Segmind, whose URLs are public. A retry uploads nothing twice.
+        worker, 20 MiB at most. They are uploaded to Segmind, whose URLs are public. From Airflow 3.3 a retry
+        uploads nothing twice.
     :param input_conn_id: The Airflow connection to that storage; None for the storage's default.
     :param output_path: Where to store the output: an object-storage URI or an absolute path on the worker; with a
         slash at its end a folder, in which the file is called by the request's id. Of several outputs each gets a
@@ -330,9 +335,9 @@ class SegmindInferenceOperator(BaseOperator):
             if error.request_id is not None and isinstance(error, _NOTHING_MORE_TO_GET):
                 execution.end(error.request_id)
             raise task_failure(error, remembered=remembered) from error
-        except (AirflowTaskTimeout, Exception) as error:
+        except BaseException as error:  # a task that is stopped from outside is no Exception
             request_id = self._request_id or execution.accepted
-            if remembered or isinstance(error, AirflowException) or not (request_id or execution.open):
+            if remembered or isinstance(error, _MEANT) or not (request_id or execution.open):
                 raise
             what, advice = (
                 (f"Request {request_id} was submitted", _LIVES_ON)

@@ -17,7 +17,7 @@ class SegmindLostSubmitTrigger(BaseTrigger):
     """
     Look into Segmind's request history for a submit whose answer was lost.
 
-    Only ever reads from Segmind. A row may come late, so it looks every five seconds until the deadline.
+    Only ever reads from Segmind. A row may come late, so it looks again until the deadline: after 5 s, 10, 20, 30.
 
     The event has ``submit``, what was looked for; ``request_ids``, what was found; and ``error`` if the history
     could not tell.

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from airflow import __version__ as airflow_version
-from airflow.providers.common.compat.sdk import AirflowTaskTimeout
+from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTimeout
 from packaging.version import Version
 
 from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
@@ -124,6 +124,20 @@ def test_what_is_not_remembered_is_not_submitted_again_when_the_search_breaks_of
     assert (clip.state, clip.try_number) == ("failed", 1)
     assert emulator.requests()["endpoints"]["submit"] == 1
     assert "A submit had no clear answer, then the task broke off" in said()
+
+
+def test_what_is_not_remembered_is_not_submitted_again_when_airflow_itself_breaks_off(
+    emulator: RunningEmulator, run_dag: Run, monkeypatch: pytest.MonkeyPatch, said: Callable[[], str]
+) -> None:
+    """As with an XCom backend whose connection is missing."""
+
+    def missing(*_: Any) -> None:
+        raise AirflowException("the XCom backend has no connection")
+
+    monkeypatch.setattr("airflow_provider_segmind.operators.inference.push_result", missing)
+    clip = run_dag("kling", durable=False)["clip"]
+    assert (clip.state, clip.try_number, emulator.ledger()["submits"]) == ("failed", 1, 1)
+    assert emulator.ledger()["charges"][0]["request_id"] in said()
 
 
 @MODES

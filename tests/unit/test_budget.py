@@ -299,6 +299,17 @@ async def test_submits_that_were_refused_elsewhere_come_back_one_after_another(
     assert await seconds(budget, 5) < 0.1, "what is not a submit goes on as before"
 
 
+async def test_a_submit_that_was_refused_does_not_come_back_after_its_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("airflow_provider_segmind.hooks.budget.SPACE_OF_SUBMITS", 0.2)
+    budget, deadline = Budget(), time.time() + 0.3
+    waiting = [budget.submitting(time.time() - 1, deadline) for _ in range(6)]
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert sum(isinstance(each, RateLimitedError) for each in outcomes) >= 4
+    assert outcomes[0] is None
+
+
 async def test_a_submit_waits_for_its_429_to_be_over_and_everyone_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_segmind.hooks.budget.LATEST_RESUMPTION", 0.0)
     budget = budget_of(QUICK)

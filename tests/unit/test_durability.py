@@ -22,7 +22,7 @@ from airflow_provider_segmind.api.answers import (
     SubmittedRequest,
 )
 from airflow_provider_segmind.api.awaited_turn import AwaitedTurn, turn_after
-from airflow_provider_segmind.api.call import Call
+from airflow_provider_segmind.api.call import Call, Rank
 from airflow_provider_segmind.api.fingerprint import fingerprint
 from airflow_provider_segmind.api.follow import Wait, resume
 from airflow_provider_segmind.api.resolve import LostSubmit, Traces, find_lost
@@ -117,7 +117,8 @@ def test_a_record_survives_the_store(state: RecordState) -> None:
 
 @pytest.mark.parametrize("document", [{}, [], "r1", {"state": "flying"}, {**record("submitted").as_json()}])
 def test_a_record_that_cannot_be_read_never_leads_to_a_submit(document: Any) -> None:
-    store = RecordStore({"task_state_store": Kept({KEY: document})}, durable=True)  # type: ignore[arg-type]
+    context: Any = {"task_state_store": Kept({KEY: document}), "ti": Ti()}
+    store = RecordStore(context, durable=True)
     with pytest.raises(SegmindError, match=KEY):
         store.read()
 
@@ -133,13 +134,21 @@ class Kept(dict[str, Any]):
 
 
 class Ti:
-    """A task instance that is not mapped."""
+    """A task instance that is not mapped, and its XComs."""
 
     map_index = -1
     task_id = "clip"
 
+    def __init__(self) -> None:
+        self.pushed: dict[tuple[str, int], Any] = {}
+
     def xcom_push(self, key: str, value: Any) -> None:
-        pass
+        self.pushed[key, self.map_index] = value
+
+    def xcom_pull(self, task_ids: str, key: str, map_indexes: int | None = None) -> Any:
+        if map_indexes is not None:
+            return self.pushed.get((key, map_indexes))
+        return [value for (name, _), value in self.pushed.items() if name == key]
 
 
 class CrashError(BaseException):
@@ -459,9 +468,7 @@ def test_but_not_days_later_nor_in_between(desk: Desk) -> None:
     second = lost_submit(desk.submission().settle(first, desk.searched(first)))
     assert not desk.searched(second).request_ids
     desk.segmind.now, desk.segmind.weather = desk.segmind.now + 86400, "lost before"
-    third = lost_submit(
-        desk.submission().settle(second, Traces()) if second.attempt == 1 else desk.submission().begin()
-    )
+    third = lost_submit(desk.submission().begin())
     assert third.at == second.at, "the next try looks for the second once more"
     assert lost_submit(desk.submission().settle(third, Traces())).earlier == ()
 
@@ -500,20 +507,9 @@ def test_refusals_of_a_submit_in_place_of_a_lost_one_end_with_the_timeout(desk: 
 
 
 class Mapped(Ti):
-    """One instance of a mapped task, and the XComs of all."""
+    """One instance of a mapped task."""
 
     map_index = 1
-
-    def __init__(self) -> None:
-        self.pushed: dict[tuple[str, int], Any] = {}
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.pushed[key, self.map_index] = value
-
-    def xcom_pull(self, task_ids: str, key: str, map_indexes: int | None = None) -> Any:
-        if map_indexes is not None:
-            return self.pushed.get((key, map_indexes))
-        return [value for (name, _), value in self.pushed.items() if name == key]
 
 
 def test_a_mapped_instance_that_died_while_it_claimed_its_request_finds_it_again(
@@ -640,20 +636,126 @@ def test_an_event_that_comes_twice_does_not_lead_to_two_submits(desk: Desk, cras
     assert len(desk.segmind.jobs) == (1 if crash_at == "after the POST" else 0)
 
 
-def test_a_file_that_is_gone_does_not_keep_a_try_from_the_video_that_was_paid_for(
-    desk: Desk, tmp_path: Path
+def test_the_answer_is_given_up_late_and_searched_for_two_minutes_from_then(desk: Desk) -> None:
+    """With a `timeout` of two minutes in the connection, say: until then Segmind may accept it."""
+
+    def silence(model: str, parameters: Any) -> SubmittedRequest:
+        desk.segmind.now += 300
+        raise SubmitUnresolvedError("silence")
+
+    desk.segmind.patience, desk.segmind.submit = 363.0, silence  # type: ignore[method-assign]
+    lost = lost_submit(desk.submission().begin())
+    assert lost.deadline == desk.segmind.now + 120
+    desk.segmind.now += 600
+    assert lost_submit(desk.submission().begin()).deadline == desk.segmind.now + 1, "a later try looks once"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        HistoryPage((), rows=3, unreadable=3),
+        HistoryPage((), rows=100, unreadable=100),
+    ],
+)
+def test_rows_that_cannot_be_read_do_not_tell_that_a_submit_never_arrived(desk: Desk, page: HistoryPage) -> None:
+    desk.segmind.weather = "lost after"
+    lost = lost_submit(desk.submission().begin())
+    assert searched(desk, lost, lambda _: page).trouble is not None
+
+
+def test_a_history_that_is_not_sorted_as_asked_is_read_further(desk: Desk) -> None:
+    desk.segmind.weather = "lost after"
+    lost = lost_submit(desk.submission().begin())
+    pages = [
+        tuple(
+            HistoryEntry(f"old {number}", MODEL, "COMPLETED", parameters={}, created_at=_moment(lost.at - number))
+            for number in range(1000, 900, -1)
+        ),
+        (desk.segmind.entry("r0"),),
+    ]
+
+    def answer(call: Call[Any]) -> HistoryPage:
+        page = pages[int(call.query["page"]) - 1]
+        return HistoryPage(page, len(page))
+
+    assert searched(desk, lost, answer) == Traces(("r0",))
+
+
+def test_a_search_weeks_later_asks_for_the_days_of_the_submit_only(desk: Desk) -> None:
+    desk.segmind.weather = "lost after"
+    lost_submit(desk.submission().begin())
+    desk.segmind.now += 60 * 86400
+    lost, asked = lost_submit(desk.submission().begin()), []
+
+    def answer(call: Call[Any]) -> Any:
+        asked.append((call.query["from_date"], call.query["to_date"]))
+        assert call.turn is not None
+        assert call.turn.rank is Rank.SUBMIT
+        return desk.segmind.send(call)
+
+    assert searched(desk, lost, answer) == Traces(("r0",))
+    assert asked == [("1970-01-11", "1970-01-13")]
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n")
+    return path
+
+
+def uploading(desk: Desk, image: Path) -> list[str]:
+    """Have a desk's Segmind take uploads, and return the list that each is added to."""
+    uploaded: list[str] = []
+
+    def upload(urls: list[str]) -> list[str]:
+        uploaded.extend(urls)
+        return [f"https://x/{len(uploaded)}"]
+
+    desk.segmind.upload = upload  # type: ignore[attr-defined]
+    return uploaded
+
+
+def with_image(image: Path) -> Inputs:
+    return Inputs(MODEL, {"prompt": "zoom", "image": str(image)}, ["image"])
+
+
+@pytest.mark.parametrize("remembers", [True, False], ids=["3.3", "before 3.3"])
+def test_a_resumed_task_does_not_upload_again(
+    monkeypatch: pytest.MonkeyPatch, image: Path, remembers: bool
 ) -> None:
-    image = tmp_path / "a.png"
-    image.write_bytes(b"\x89PNG\r\n\x1a\n")
-    parameters = {"prompt": "zoom", "image": str(image)}
+    desk = Desk(monkeypatch, remembers=remembers)
+    uploaded = uploading(desk, image)
+    desk.segmind.weather = "limited"
+    turn = desk.submission(with_image(image)).begin()
+    assert isinstance(turn, AwaitedTurn)
+    assert isinstance(desk.submission(with_image(image)).take(turn), PaidRequest)
+    assert len(uploaded) == 1
 
-    def submission() -> Submission:
-        return desk.submission(Inputs(MODEL, parameters, ["image"]))
 
-    desk.segmind.upload = lambda urls: [f"https://x/{len(url)}" for url in urls]  # type: ignore[attr-defined]
-    submitted = submission().begin()
+def test_after_a_request_that_failed_an_image_is_uploaded_anew(desk: Desk, image: Path) -> None:
+    """It may have failed because Segmind no longer had the upload."""
+    uploaded = uploading(desk, image)
+    desk.submission(with_image(image)).begin()
+    desk.segmind.jobs["r0"] = (desk.segmind.now, "FAILED")
+    assert isinstance(desk.submission(with_image(image)).begin(), PaidRequest)
+    assert len(uploaded) == 2
+
+
+def test_a_rate_limit_on_an_upload_is_waited_out_like_one_on_a_submit(desk: Desk, image: Path) -> None:
+    def limited(_: list[str]) -> list[str]:
+        raise RateLimitedError("slow down", status=429)
+
+    desk.segmind.upload = limited  # type: ignore[attr-defined]
+    assert isinstance(desk.submission(with_image(image)).begin(), AwaitedTurn)
+    assert not desk.segmind.jobs
+
+
+def test_a_file_that_is_gone_does_not_keep_a_try_from_the_video_that_was_paid_for(desk: Desk, image: Path) -> None:
+    uploading(desk, image)
+    submitted = desk.submission(with_image(image)).begin()
     image.unlink()
-    assert submission().begin() == submitted
+    assert desk.submission(with_image(image)).begin() == submitted
     desk.segmind.jobs["r0"] = (desk.segmind.now, "FAILED")
     with pytest.raises(InvalidParameterError, match="does not exist"):
-        submission().begin()
+        desk.submission(with_image(image)).begin()

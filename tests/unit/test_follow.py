@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_segmind.api.answers import RequestReport
 from airflow_provider_segmind.api.call import Call, Rank
-from airflow_provider_segmind.api.expectation import Experience
+from airflow_provider_segmind.api.expectation import KNOWN, Experience
 from airflow_provider_segmind.api.follow import LAST_TURN, LONGEST_QUEUE, FollowedRequest, Wait, follow, resume
 from airflow_provider_segmind.exceptions import (
     AuthenticationError,
@@ -126,6 +126,15 @@ def test_what_a_request_took_is_remembered_for_the_next_ones() -> None:
         looks.append(world.asked[-1][1] - later)
     assert looks[0] > 80, "it takes 144.5 s by Segmind's page, so nobody looks at 40 s"
     assert looks[-1] < 50
+
+
+def test_what_a_user_expects_of_one_task_teaches_nothing_about_others() -> None:
+    experience = Experience()
+    for _ in range(5):
+        world = World(job(144.5))
+        world.request = replace(world.request, model="kling-o1-image-to-video", expected_duration=10)
+        world.run(experience)
+    assert experience.expectation("kling-o1-image-to-video") == KNOWN["kling-o1-image-to-video"]
 
 
 def test_an_expected_duration_goes_before_what_is_known() -> None:

@@ -63,7 +63,11 @@ def test_what_is_to_be_uploaded_has_to_be_there(parameters: dict[str, Any], matc
 
 def test_places_may_be_in_a_list_and_may_be_left_out() -> None:
     parameters = {"image": ["s3://b/a.png", "https://example.com/b.png"], "mask": None}
-    assert checked_places(parameters, ["image", "mask"]) is parameters
+    assert checked_places(parameters, ["image", "mask"]) == parameters
+    assert checked_places({"image": " s3://b/a.png\n", "prompt": " x "}, ["image"]) == {
+        "image": "s3://b/a.png",
+        "prompt": " x ",
+    }
 
 
 @pytest.mark.parametrize(
@@ -117,6 +121,29 @@ def test_what_cannot_be_used_is_told_with_its_parameter_and_place(
         with pytest.raises(InvalidParameterError, match=words) as caught:
             read_image("start_image_url", location, None)
         assert str(caught.value).startswith(f"Invalid parameter: start_image_url: {location}")
+
+
+def test_what_is_in_a_file_that_is_no_image_is_not_told(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("SG_0123456789abcdef")
+    with pytest.raises(InvalidParameterError, match="no image by its content, but text") as caught:
+        read_image("image", f"{tmp_path}/key", None)
+    assert "SG_" not in str(caught.value)
+
+
+def test_a_login_in_a_location_is_not_told() -> None:
+    with pytest.raises(InvalidParameterError) as caught:
+        read_image("image", "nothing-of-this-name://user:secret@host/a.png", None)
+    assert "secret" not in str(caught.value)
+
+
+def test_files_may_not_be_larger_than_allowed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_segmind.media.inputs.MOST_TOGETHER", 2 * len(PNG))
+    for name in "abc":
+        (tmp_path / f"{name}.png").write_bytes(PNG)
+    places = [f"{tmp_path}/{name}.png" for name in "abc"]
+    assert len(Inputs("m", {"images": places[:2]}, ["images"]).files) == 2
+    with pytest.raises(InvalidParameterError, match="together"):
+        _ = Inputs("m", {"images": places}, ["images"]).files
 
 
 def test_what_may_not_be_read_is_told(image: Path) -> None:

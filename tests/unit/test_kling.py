@@ -35,7 +35,7 @@ def test_the_end_image_goes_along_if_given() -> None:
             for value in ("", None, "a.png", "data:image/png;base64,AA", "https://", "//b/a.png")
         ),
         *(("start_image_url", value) for value in ("s3://", "https://x y/a.png", "http://[::1", "None", 5)),
-        *(("end_image_url", value) for value in ("None", "b.png", 5)),
+        *(("end_image_url", value) for value in ("b.png", 5)),
     ],
 )
 def test_a_wrong_value_is_named(name: str, value: Any) -> None:
