@@ -18,7 +18,7 @@ BENCHMARKS: dict[str, Run] = {
 }
 INTRODUCTION = """# What waiting costs
 
-Written by `make bench`{flag}, on {machine}. Everything in one table ran in one run, side by side or in turn,
+Written by `make bench{flag}`, on {machine}. Everything in one table ran in one run, side by side or in turn,
 against the emulator on the same machine; look at the ratios.
 """
 
