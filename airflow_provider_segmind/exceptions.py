@@ -288,6 +288,9 @@ class SubmitUnresolvedError(SegmindError):
     )
 
 
+PASSING_TROUBLE = (UnreachableError, ServerError, RateLimitedError, UnreadableResponseError)
+"""What is waited out by whoever only looks: nothing can be charged, and the next look may see more."""
+
 _BY_NAME: dict[str, type[SegmindError]] = {
     error.__name__: error
     for error in (

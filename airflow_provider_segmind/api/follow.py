@@ -20,13 +20,11 @@ from airflow_provider_segmind.api.expectation import SEEN, Expectation, Experien
 from airflow_provider_segmind.api.recover import recover
 from airflow_provider_segmind.api.schedule import after_reset, first_look, next_look
 from airflow_provider_segmind.exceptions import (
+    PASSING_TROUBLE,
     RateLimitedError,
     RequestExpiredError,
     RequestTimeoutError,
     SegmindError,
-    ServerError,
-    UnreachableError,
-    UnreadableResponseError,
 )
 
 REGISTRATION_GRACE = 30.0
@@ -39,8 +37,6 @@ LAST_TURN = 30.0
 
 LONGEST_QUEUE = 1800.0
 """Seconds longer for which the result of a COMPLETED request may wait for its turn. Its record lasts an hour."""
-
-_PASSING_TROUBLE = (UnreachableError, ServerError, RateLimitedError, UnreadableResponseError)
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,7 @@ def look(request_id: str, age: float, turn: Turn | None = None) -> Steps:
         if report.completed:
             state = report.state
             report = yield calls.result(request_id, first)
-    except _PASSING_TROUBLE as trouble:
+    except PASSING_TROUBLE as trouble:
         return Unfinished(trouble, state)
     except RequestExpiredError as missing:
         return Unfinished(missing) if age < REGISTRATION_GRACE else (yield from _recovered(request_id, first))
@@ -116,7 +112,7 @@ def look(request_id: str, age: float, turn: Turn | None = None) -> Steps:
 def _recovered(request_id: str, turn: Turn | None) -> Steps:
     try:
         return (yield from recover(request_id, turn))
-    except _PASSING_TROUBLE as trouble:
+    except PASSING_TROUBLE as trouble:
         return Unfinished(trouble)
 
 

@@ -31,7 +31,6 @@ class Execution:
         self.context = context
         self.options = Options.of(operator)
         self.store = RecordStore(context, durable=self.options.durable)
-
         self._submission: Submission | None = None
 
     @property

@@ -9,20 +9,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_segmind.arguments import amount, is_literal
-from airflow_provider_segmind.exceptions import (
-    RateLimitedError,
-    SegmindError,
-    ServerError,
-    UnreachableError,
-    UnreadableResponseError,
-)
+from airflow_provider_segmind.exceptions import PASSING_TROUBLE, SegmindError
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.hooks.segmind import SegmindHook
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-
-_MAY_PASS = (UnreachableError, ServerError, RateLimitedError, UnreadableResponseError)
 
 
 class SegmindCreditsSensor(BaseSensorOperator):
@@ -71,7 +63,7 @@ class SegmindCreditsSensor(BaseSensorOperator):
         try:
             wanted = amount("min_credits", self.min_credits)
             balance = self.hook.get_credits().balance
-        except _MAY_PASS as trouble:
+        except PASSING_TROUBLE as trouble:
             self.log.warning("Will look again: %s", trouble)
             return PokeReturnValue(is_done=False)
         except SegmindError as error:
