@@ -13,7 +13,7 @@ _FAR_OUT = 6.0
 """Spreads beyond the typical duration from where the tail is computed by its asymptote: it would underflow."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Expectation:
     """
     A lognormal belief in the duration of a request, from submission to its end.

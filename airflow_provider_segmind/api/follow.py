@@ -39,7 +39,7 @@ LONGEST_QUEUE = 1800.0
 """Seconds longer for which the result of a COMPLETED request may wait for its turn. Its record lasts an hour."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FollowedRequest:
     """
     A request to wait for.
@@ -60,7 +60,7 @@ class FollowedRequest:
     expected_duration: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Let so many seconds pass. ``remark`` is worth a line in the log."""
 
@@ -140,35 +140,102 @@ def follow(
         the user said what to expect: then it is of another kind than the others.
     :raises SegmindError: If it ends in any other way.
     """
-    remarked: set[str] = set()
-    moment = started = now()
-    seen, outlasted = 0.0, False
-    expected = _expected(request, experience, moment)
-    wait = first_look(started - request.submitted_at, request.poll_interval, expected)
-    yield Wait(min(wait, max(request.deadline - started, 0)))
+    following = _Following(request, now, experience)
+    yield following.first_wait()
     while True:
-        turn = _turn(request, seen, expected)
-        found = yield from look(request.request_id, _age(request, started, now()), turn)
+        found = yield from following.looked()
         if isinstance(found, RequestReport):
-            if not outlasted and request.expected_duration is None:
-                counts_from = request.submitted_at + expected.latest()
-                experience.learn(request.model, found.metrics.get("total_time"), counts_from)
             return found
-        moment = now()
-        if moment >= request.deadline:
-            raise _timed_out(request, found)
+        yield found
+
+
+class _Following:
+    """
+    What is known of a request that is waited for. A thousand of them wait at once, so it keeps little.
+
+    :param seen: The age at which it was last seen to be unfinished.
+    :param outlasted: Whether it has been counted among those that take long.
+    :param remarked: The kinds of trouble and odd states that were remarked on.
+    """
+
+    __slots__ = ("experience", "now", "outlasted", "remarked", "request", "seen", "started")
+
+    def __init__(self, request: FollowedRequest, now: Callable[[], float], experience: Experience) -> None:
+        self.request = request
+        self.now = now
+        self.experience = experience
+        self.started = now()
+        self.seen = 0.0
+        self.outlasted = False
+        self.remarked: tuple[str, ...] = ()
+
+    def first_wait(self) -> Wait:
+        """Return the wait before the first look."""
+        request, moment = self.request, self.started
+        wait = first_look(moment - request.submitted_at, request.poll_interval, self._expected(moment))
+        return Wait(min(wait, max(request.deadline - moment, 0)))
+
+    def looked(self) -> Generator[Call[Any], Any, RequestReport | Wait]:
+        """Look once, and return the result or the wait before the next look."""
+        moment = self.now()
+        expected = self._expected(moment)
+        found = yield from look(
+            self.request.request_id, self._age(moment), _turn(self.request, self.seen, expected)
+        )
+        if isinstance(found, RequestReport):
+            self._learn(found, expected)
+            return found
+        moment = self.now()
+        if moment >= self.request.deadline:
+            raise _timed_out(self.request, found)
+        self._note_unfinished(found, moment, expected)
+        wait = _wait(self.request, found, moment, self._expected(moment))
+        return Wait(min(wait, self.request.deadline - moment), self._remark(found))
+
+    def _expected(self, moment: float) -> Expectation:
+        return self.experience.expectation(self.request.model, moment, self.request.expected_duration)
+
+    @property
+    def _teaches(self) -> bool:
+        """Whether it says something of its model: if the user said what to expect, it is of another kind."""
+        return not self.outlasted and self.request.expected_duration is None
+
+    def _learn(self, report: RequestReport, expected: Expectation) -> None:
+        if self._teaches:
+            counts_from = self.request.submitted_at + expected.latest()
+            self.experience.learn(self.request.model, report.metrics.get("total_time"), counts_from)
+
+    def _note_unfinished(self, found: Unfinished, moment: float, expected: Expectation) -> None:
         if found.trouble is None:
-            seen = moment - request.submitted_at
-        if not outlasted and request.expected_duration is None and seen > expected.latest():
-            outlasted = True
-            experience.outlasted(request.model, seen, moment, expected)
-        expected = _expected(request, experience, moment)
-        wait = _wait(request, found, moment, expected)
-        yield Wait(min(wait, request.deadline - moment), _remark(request, found, remarked))
+            self.seen = moment - self.request.submitted_at
+        if self._teaches and self.seen > expected.latest():
+            self.outlasted = True
+            self.experience.outlasted(self.request.model, self.seen, moment, expected)
 
+    def _age(self, moment: float) -> float:
+        """
+        Return the age of the request, for the 404 of one that is not registered yet.
 
-def _expected(request: FollowedRequest, experience: Experience, moment: float) -> Expectation:
-    return experience.expectation(request.model, moment, request.expected_duration)
+        The clock of whoever submitted it may differ from this one, so that a request that looks a few minutes old
+        is given the grace from the start of the wait.
+        """
+        age = moment - self.request.submitted_at
+        return min(age, moment - self.started) if age < LARGEST_CLOCK_DIFFERENCE else age
+
+    def _remark(self, found: Unfinished) -> str:
+        """Return what is new about a look: each kind of trouble and each odd state is worth one line."""
+        if found.trouble is not None:
+            kind, remark = type(found.trouble).__name__, f"Will look again: {found.trouble}"
+        elif found.state not in RequestState.__members__:
+            kind = found.state
+            name = f"Request {self.request.request_id}"
+            remark = f"{name} is {found.state!r}, a state unknown to this version; waiting on."
+        else:
+            return ""
+        if kind in self.remarked:
+            return ""
+        self.remarked += (kind,)
+        return remark
 
 
 def _turn(request: FollowedRequest, seen: float, expected: Expectation) -> Turn:
@@ -184,38 +251,12 @@ def _turn(request: FollowedRequest, seen: float, expected: Expectation) -> Turn:
     )
 
 
-def _age(request: FollowedRequest, started: float, moment: float) -> float:
-    """
-    Return the age of a request, for the 404 of one that is not registered yet.
-
-    The clock of whoever submitted it may differ from this one, so that a request that looks a few minutes old
-    is given the grace from the start of the wait.
-    """
-    age = moment - request.submitted_at
-    return min(age, moment - started) if age < LARGEST_CLOCK_DIFFERENCE else age
-
-
 def _wait(request: FollowedRequest, found: Unfinished, moment: float, expected: Expectation) -> float:
     wait = next_look(moment - request.submitted_at, request.poll_interval, expected)
     if isinstance(found.trouble, RateLimitedError) and found.trouble.reset_at:
         until_reset = (found.trouble.reset_at - datetime.fromtimestamp(moment, UTC)).total_seconds()
         return after_reset(until_reset, wait)
     return wait
-
-
-def _remark(request: FollowedRequest, found: Unfinished, remarked: set[str]) -> str:
-    """Return what is new about a look: each kind of trouble and each odd state is worth one line."""
-    if found.trouble is not None:
-        kind, remark = type(found.trouble).__name__, f"Will look again: {found.trouble}"
-    elif found.state not in RequestState.__members__:
-        kind = found.state
-        remark = f"Request {request.request_id} is {found.state!r}, a state unknown to this version; waiting on."
-    else:
-        return ""
-    if kind in remarked:
-        return ""
-    remarked.add(kind)
-    return remark
 
 
 def _timed_out(request: FollowedRequest, found: Unfinished) -> RequestTimeoutError:

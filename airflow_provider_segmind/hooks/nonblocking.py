@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -54,7 +53,7 @@ class NonblockingTransport:
 
     def __init__(self, conn_id: str) -> None:
         self.users = 0
-        self._conn_id = conn_id
+        self.conn_id = conn_id
         self._lookup = asyncio.Lock()
         self._known: _Line | None = None
         connector = aiohttp.TCPConnector(limit=MOST_AT_ONCE, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=300)
@@ -89,7 +88,7 @@ class NonblockingTransport:
     async def close(self) -> None:
         """Close the session and its sockets."""
         if self._known is not None:
-            self._known.budget.allow(self._conn_id, None)
+            self._known.budget.allow(self.conn_id, None)
         await self._session.close()
 
     async def _sent(self, call: Call[T], line: _Line) -> T:
@@ -135,7 +134,7 @@ class NonblockingTransport:
         """Look the connection up; what is known will do where that fails."""
         now = time.monotonic()
         try:
-            return await self._line_of(await look_up_async(self._conn_id), now)
+            return await self._line_of(await look_up_async(self.conn_id), now)
         except SegmindError:
             if known is None:
                 raise
@@ -146,12 +145,12 @@ class NonblockingTransport:
             tls = await asyncio.to_thread(_tls, connection.verify)
         except (OSError, ValueError) as error:
             raise InvalidConnectionError(
-                f"verify of the connection {self._conn_id!r} cannot be used: {_in_short(error)}"
+                f"verify of the connection {self.conn_id!r} cannot be used: {_in_short(error)}"
             ) from error
         budget = shared_budget(connection.api_key)
         if self._known is not None and self._known.budget is not budget:
-            self._known.budget.allow(self._conn_id, None)
-        budget.allow(self._conn_id, connection.requests_per_minute)
+            self._known.budget.allow(self.conn_id, None)
+        budget.allow(self.conn_id, connection.requests_per_minute)
         proxies = {service: connection.proxy_for(url) for service, url in connection.urls.items()}
         return _Line(connection, budget, tls, proxies, now)
 
@@ -159,21 +158,21 @@ class NonblockingTransport:
 _transports: PerLoop[dict[str, NonblockingTransport]] = PerLoop(dict)
 
 
-@asynccontextmanager
-async def shared_transport(conn_id: str) -> AsyncIterator[NonblockingTransport]:
-    """Lend the transport of a connection on the running loop; the last to give it back closes it."""
+def lent_transport(conn_id: str) -> NonblockingTransport:
+    """Lend the transport of a connection on the running loop: the same to all, until all have given it back."""
     transports = _transports.here()
-    transport = transports.get(conn_id)
-    if transport is None:
-        transport = transports[conn_id] = NonblockingTransport(conn_id)
-    transport.users += 1
-    try:
-        yield transport
-    finally:
-        transport.users -= 1
-        if transport.users == 0:
-            del transports[conn_id]
-            await transport.close()
+    if conn_id not in transports:
+        transports[conn_id] = NonblockingTransport(conn_id)
+    transports[conn_id].users += 1
+    return transports[conn_id]
+
+
+async def give_back(transport: NonblockingTransport) -> None:
+    """Take back a transport that was lent; after the last of its users it is closed."""
+    transport.users -= 1
+    if transport.users == 0:
+        del _transports.here()[transport.conn_id]
+        await transport.close()
 
 
 def _tls(verify: bool | str) -> ssl.SSLContext | bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
 from functools import cached_property
 from typing import Any, Self, TypeVar
 
@@ -30,7 +29,7 @@ from airflow_provider_segmind.hooks.budget import Budget
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.hooks.lookup import look_up
 from airflow_provider_segmind.hooks.media import fetched
-from airflow_provider_segmind.hooks.nonblocking import NonblockingTransport, shared_transport
+from airflow_provider_segmind.hooks.nonblocking import NonblockingTransport, give_back, lent_transport
 
 T = TypeVar("T")
 
@@ -194,16 +193,15 @@ class SegmindAsyncHook:
 
     def __init__(self, segmind_conn_id: str = DEFAULT_CONNECTION_ID) -> None:
         self.segmind_conn_id = segmind_conn_id
-        self._leave = AsyncExitStack()
         self._transport: NonblockingTransport | None = None
 
     async def __aenter__(self) -> Self:
-        self._transport = await self._leave.enter_async_context(shared_transport(self.segmind_conn_id))
+        self._transport = lent_transport(self.segmind_conn_id)
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        self._transport = None
-        await self._leave.aclose()
+        transport, self._transport = self._entered(), None
+        await give_back(transport)
 
     async def send(self, call: Call[T]) -> T:
         """

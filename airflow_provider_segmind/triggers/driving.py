@@ -23,7 +23,13 @@ async def driven(steps: Generator[Any, Any, Any], segmind_conn_id: str, warn: Ca
                 step = resume(steps, outcome)
             except StopIteration as end:
                 return end.value
-            outcome = await _carried_out(step, hook, warn)
+            outcome = None  # an answer may be large, and an error holds all that it passed through
+            if isinstance(step, Wait):
+                if step.remark:
+                    warn(step.remark)
+                await asyncio.sleep(step.seconds)
+            else:
+                outcome = await _answer(step, hook)
 
 
 async def async_hook(segmind_conn_id: str) -> SegmindAsyncHook:
@@ -43,13 +49,8 @@ def _imported() -> type[SegmindAsyncHook]:
     return SegmindAsyncHook
 
 
-async def _carried_out(step: Call[Any] | Wait, hook: SegmindAsyncHook, warn: Callable[[str], object]) -> Any:
-    if isinstance(step, Wait):
-        if step.remark:
-            warn(step.remark)
-        await asyncio.sleep(step.seconds)
-        return None
+async def _answer(call: Call[Any], hook: SegmindAsyncHook) -> Any:
     try:
-        return await hook.send(step)
+        return await hook.send(call)
     except SegmindError as error:
         return error

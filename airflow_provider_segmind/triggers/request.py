@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -46,54 +47,36 @@ class SegmindRequestTrigger(BaseTrigger):
         expected_duration: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.request_id = request_id
         self.segmind_conn_id = segmind_conn_id
-        self.submitted_at = submitted_at
-        self.deadline = deadline
-        self.poll_interval = poll_interval
-        self.model = model
-        self.expected_duration = expected_duration
+        self.request = FollowedRequest(request_id, submitted_at, deadline, poll_interval, model, expected_duration)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and all that is needed to go on elsewhere."""
         return (
             "airflow_provider_segmind.triggers.request.SegmindRequestTrigger",
-            {
-                "request_id": self.request_id,
-                "segmind_conn_id": self.segmind_conn_id,
-                "submitted_at": self.submitted_at,
-                "deadline": self.deadline,
-                "poll_interval": self.poll_interval,
-                "model": self.model,
-                "expected_duration": self.expected_duration,
-            },
+            {"segmind_conn_id": self.segmind_conn_id, **asdict(self.request)},
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event, when the request has ended or the deadline has passed."""
         try:
-            request = FollowedRequest(
-                self.request_id,
-                self.submitted_at,
-                self.deadline,
-                self.poll_interval,
-                self.model,
-                self.expected_duration,
-            )
             event = completed_event(
-                await driven(follow(request, time.time), self.segmind_conn_id, self.log.warning)
+                await driven(follow(self.request, time.time), self.segmind_conn_id, self._warn)
             )
         except SegmindError as error:
-            event = error_event(self.request_id, error)
+            event = error_event(self.request.request_id, error)
         except Exception as error:
-            self.log.exception("Waiting for request %s broke off", self.request_id)
-            event = error_event(self.request_id, broken_off("waiting", error))
+            self.log.exception("Waiting for request %s broke off", self.request.request_id)
+            event = error_event(self.request.request_id, broken_off("waiting", error))
         yield TriggerEvent(event)
+
+    def _warn(self, remark: str) -> None:
+        self.log.warning(remark)  # a logger of its own takes memory, and most never need one
 
     async def on_kill(self) -> None:
         """Say what becomes of the request when a user kills the task. Airflow 3.3 and later call this."""
         self.log.warning(
             "The task was killed, but Segmind cannot cancel request %s: it runs on and will be billed if it "
             "completes. Its result can be fetched with this id for one hour from its submission.",
-            self.request_id,
+            self.request.request_id,
         )
