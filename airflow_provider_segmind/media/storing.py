@@ -64,25 +64,31 @@ class OutputStore:
         self._fetch = fetch
 
     def store(
-        self, urls: Sequence[str], request_id: str, stored_before: Sequence[StoredOutput] = ()
+        self,
+        urls: Sequence[str],
+        request_id: str,
+        stored_before: Sequence[StoredOutput] = (),
+        keep: Callable[[Sequence[StoredOutput]], object] = lambda _: None,
     ) -> list[StoredOutput]:
         """
         Fetch and store all files of a request.
 
         :param stored_before: Files of this request that an earlier try has stored: they are not fetched again, if
             they are still there.
+        :param keep: Is told after each file what is stored by then.
         :raises OutputError: If one cannot be fetched. What is stored of it is removed.
         """
+        known = {each.path: each for each in stored_before}
         stored = []
         for number, url in enumerate(urls, start=1):
             target = self._target(url, request_id, number if len(urls) > 1 else None)
-            known = next((each for each in stored_before if each.path == target), None)
-            if known is not None and self._is_there(known):
-                log.info("%s is stored already", known.path)
+            if target in known and self._is_there(known[target]):
+                log.info("%s is stored already", target)
             else:
-                known = self._stored(url, target, request_id)
-                log.info("Stored %s: %d bytes", known.path, known.size)
-            stored.append(known)
+                known[target] = self._stored(url, target, request_id)
+                log.info("Stored %s: %d bytes", target, known[target].size)
+                keep(list(known.values()))
+            stored.append(known[target])
         return stored
 
     def _target(self, url: str, request_id: str, number: int | None) -> str:

@@ -79,9 +79,12 @@ class Execution:
             options.output_path, options.output_conn_id, options.max_output_bytes, self._operator.hook.fetch
         )
         before = [StoredOutput.from_json(each) for each in self.store.outputs(request_id)]
-        stored = store.store(output_urls(result), request_id, before)
-        self.store.keep_outputs(request_id, [each.as_json() for each in stored])
-        return stored
+        return store.store(
+            output_urls(result),
+            request_id,
+            before,
+            lambda stored: self.store.keep_outputs(request_id, [each.as_json() for each in stored]),
+        )
 
     def _inputs(self) -> Inputs:
         parameters = self._operator.checked_parameters()

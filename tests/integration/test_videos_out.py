@@ -26,7 +26,7 @@ from airflow_provider_segmind.exceptions import (
 from airflow_provider_segmind.hooks import media
 from airflow_provider_segmind.hooks.connection import SegmindConnection, read_connection
 from airflow_provider_segmind.hooks.media import fetched
-from airflow_provider_segmind.media.storing import OutputStore
+from airflow_provider_segmind.media.storing import Fetch, OutputStore
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 
 Run = Callable[..., dict[str, Any]]
@@ -175,6 +175,10 @@ def content(url: str, by: SegmindConnection, most_bytes: int = 1000) -> bytes:
     return b"".join(fetched(url, Download(most_bytes, "req-1"), by, "req-1"))
 
 
+def fetching_from(host: Host) -> Fetch:
+    return lambda url, download, request_id: fetched(url, download, connection(host.url), request_id)
+
+
 def test_the_key_does_not_go_to_a_media_host(host: Host) -> None:
     assert content(f"{host.url}/a.mp4", connection(host.url)) == host.body
     assert KEY not in str(host.asked)
@@ -228,21 +232,15 @@ def test_a_body_without_a_length_may_not_be_larger_than_allowed_and_leaves_nothi
 ) -> None:
     host.body = b"x" * 5_000_000
 
-    def fetch(url: str, download: Download, request_id: str) -> Iterator[bytes]:
-        return fetched(url, download, connection(host.url), request_id)
-
-    store = OutputStore(f"{tmp_path}/a.mp4", None, 3_000_000, fetch)
+    store = OutputStore(f"{tmp_path}/a.mp4", None, 3_000_000, fetching_from(host))
     with pytest.raises(OutputTooLargeError):
         store.store([f"{host.url}/a.mp4"], "req-1")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_several_files_get_numbers_and_are_not_fetched_again(host: Host, tmp_path: Path) -> None:
-    def fetch(url: str, download: Download, request_id: str) -> Iterator[bytes]:
-        return fetched(url, download, connection(host.url), request_id)
-
     urls = [f"{host.url}/{name}.png" for name in ("one", "two", "three")]
-    store = OutputStore(f"{tmp_path}/pictures/a.png", None, 1000, fetch)
+    store = OutputStore(f"{tmp_path}/pictures/a.png", None, 1000, fetching_from(host))
     stored = store.store(urls, "req-1")
     names = ["a-1.png", "a-2.png", "a-3.png"]
     assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == names
@@ -250,3 +248,17 @@ def test_several_files_get_numbers_and_are_not_fetched_again(host: Host, tmp_pat
     (tmp_path / "pictures" / "a-2.png").unlink()
     assert store.store(urls, "req-1", stored) == stored
     assert len(host.asked) == 4
+
+
+def test_what_is_stored_of_several_files_is_known_when_the_next_one_fails(host: Host, tmp_path: Path) -> None:
+    kept: list[Any] = []
+    urls = [f"{host.url}/one.png", "http://127.0.0.1:1/two.png", f"{host.url}/three.png"]
+    store = OutputStore(f"{tmp_path}/", None, 1000, fetching_from(host))
+    with pytest.raises(DownloadError):
+        store.store(urls, "req-1", (), lambda stored: kept.append(list(stored)))
+    assert [[Path(each.path).name for each in stored] for stored in kept] == [["req-1-1.png"]]
+
+    urls[1] = f"{host.url}/two.png"
+    store.store(urls, "req-1", kept[-1], lambda stored: kept.append(list(stored)))
+    assert [len(stored) for stored in kept] == [1, 2, 3]
+    assert len(host.asked) == 3
