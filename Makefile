@@ -9,6 +9,7 @@ VENV := $(if $(filter 3.3,$(AIRFLOW)),$(DEFAULT_VENV),.venvs/$(AIRFLOW))
 CONSTRAINTS := constraints/airflow-$(AIRFLOW).txt
 BIN := $(VENV)/bin
 VERSIONS := 2.11 3.0 3.1 3.2
+COMMA := ,
 FORGETFUL := tests/integration/test_paid_once.py::test_an_airflow_that_cannot_remember_says_so
 
 .DEFAULT_GOAL := help
@@ -23,7 +24,8 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) \
-		--editable '.[emulator]' --group test $(if $(filter 3.3,$(AIRFLOW)),--group check --group postgres --group storage)
+		--editable '.[emulator$(if $(filter 3.3,$(AIRFLOW)),$(COMMA)openlineage)]' --group test \
+		$(if $(filter 3.3,$(AIRFLOW)),--group check --group postgres --group storage)
 	@touch $@
 
 demo: install ## Run a real Airflow that turns an image into a video, on the emulator (LIVE=1: on Segmind)

@@ -13,22 +13,27 @@ CAPS = {
     "3.0": ("fastapi<0.117", "starlette<0.48", "pyjwt<2.11", "pydantic<2.12"),
     "3.2": ("fastapi<0.137", "pydantic<2.13", "cadwyn<6.2", "svcs<26"),
 }
+EXTRAS = ("emulator",)
 GROUPS = ("test", "check", "postgres", "bench")
 NEWEST_GROUPS = ("storage",)
-"""Only the newest Airflow is tested with these."""
+NEWEST_EXTRAS = ("openlineage",)
+"""Only the newest Airflow is tested with these, as with its groups."""
 HERE = Path(__file__).parent
 UV = Path(sys.executable).with_name("uv")
 
 
 def pin(series: str, version: str) -> None:
     """Write the constraints of one Airflow: one file for Python 3.11 and later."""
-    groups = GROUPS + (NEWEST_GROUPS if series == max(AIRFLOWS, key=_number) else ())
+    newest = series == max(AIRFLOWS, key=_number)
+    groups = GROUPS + (NEWEST_GROUPS if newest else ())
+    extras = EXTRAS + (NEWEST_EXTRAS if newest else ())
     with tempfile.NamedTemporaryFile("w", suffix=".in") as wanted:
         wanted.write("\n".join([f"apache-airflow=={version}", *CAPS.get(series, ())]))
         wanted.flush()
         command = [
             *(str(UV), "pip", "compile", "--quiet", "--upgrade", "--universal", "--python-version", "3.11"),
-            *("--no-header", "--no-annotate", "--no-emit-index-url", "--extra", "emulator"),
+            *("--no-header", "--no-annotate", "--no-emit-index-url"),
+            *(part for extra in extras for part in ("--extra", extra)),
             *(part for group in groups for part in ("--group", group)),
             *("pyproject.toml", wanted.name),
             *("--output-file", str(HERE / f"airflow-{series}.txt")),

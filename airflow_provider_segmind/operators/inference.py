@@ -42,7 +42,9 @@ from airflow_provider_segmind.exceptions import (
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.hooks.segmind import SegmindHook
 from airflow_provider_segmind.hooks.waiting import driven, wait_for
-from airflow_provider_segmind.lineage import count, facts_of, tell_assets
+from airflow_provider_segmind.lineage.assets import tell_assets
+from airflow_provider_segmind.lineage.delivered import Delivered
+from airflow_provider_segmind.lineage.metrics import count
 from airflow_provider_segmind.operators.execution import Execution
 from airflow_provider_segmind.operators.options import check_literals
 from airflow_provider_segmind.triggers.events import read_event, read_traces, read_turn
@@ -52,6 +54,7 @@ from airflow_provider_segmind.triggers.turn import SegmindTurnTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_segmind.api.answers import RequestReport
 
@@ -178,6 +181,7 @@ class SegmindInferenceOperator(BaseOperator):
         self.durable = durable
         self.on_unresolved_submit = on_unresolved_submit
         self._request_id: str | None = None
+        self._finished: Delivered | None = None
         self._check_literals()
 
     @cached_property
@@ -238,6 +242,21 @@ class SegmindInferenceOperator(BaseOperator):
                 "completes. Wait for it with SegmindRequestSensor.",
                 self._request_id,
             )
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """Return the images, the files and the request of this run; the OpenLineage provider asks for them."""
+        from airflow_provider_segmind.lineage.openlineage import lineage_of
+
+        return lineage_of(self._finished) if self._finished is not None else self._unfinished()
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """Return the request of a run that failed."""
+        return self._unfinished()
+
+    def _unfinished(self) -> OperatorLineage[Any, Any] | None:
+        from airflow_provider_segmind.lineage.openlineage import unfinished
+
+        return unfinished(self.model, self._request_id)
 
     def _check_literals(self) -> None:
         """Check what is known when the DAG is parsed."""
@@ -318,9 +337,10 @@ class SegmindInferenceOperator(BaseOperator):
         output = self.output_of(result)
         stored = execution.stored(result)
         push_stored(execution.context, stored)
-        tell_assets(execution.context, self.outlets, facts_of(self.model, result, output, stored))
+        self._finished = Delivered(self.model, result, output, stored, execution.images)
+        tell_assets(execution.context, self.outlets, self._finished)
         execution.end(result.request_id)
-        count(self.model, result, stored)
+        count(self._finished)
         self.log.info("Request %s is done. Metrics: %s", result.request_id, result.metrics)
         return output
 
@@ -332,6 +352,7 @@ class SegmindInferenceOperator(BaseOperator):
         try:
             yield execution
         except SegmindError as error:
+            self._request_id = self._request_id or error.request_id
             if error.request_id is not None and isinstance(error, _NOTHING_MORE_TO_GET):
                 execution.end(error.request_id)
             raise task_failure(error, remembered=remembered) from error

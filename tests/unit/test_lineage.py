@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import Asset
 
-from airflow_provider_segmind import lineage
 from airflow_provider_segmind.api.answers import RequestReport
+from airflow_provider_segmind.lineage import metrics
+from airflow_provider_segmind.lineage.assets import facts_of, tell_assets
+from airflow_provider_segmind.lineage.delivered import Delivered
 from airflow_provider_segmind.media.storing import StoredOutput
 
 METRICS = {"cost": 0.91, "queue_time": 2.5, "inference_time": 140.0, "total_time": 142.5}
@@ -27,12 +29,12 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         assert tags == {"model": "m"}
         told[name] = value
 
-    monkeypatch.setattr(lineage, "Stats", SimpleNamespace(gauge=note, timing=note))
+    monkeypatch.setattr(metrics, "Stats", SimpleNamespace(gauge=note, timing=note))
     return told
 
 
 def test_what_a_request_took_goes_to_the_metrics(sent: dict[str, Any]) -> None:
-    lineage.count("m", RESULT, STORED)
+    metrics.count(Delivered("m", RESULT, None, STORED))
     assert sent == {
         "segmind.cost": 0.91,
         "segmind.queue_time": timedelta(seconds=2.5),
@@ -42,10 +44,10 @@ def test_what_a_request_took_goes_to_the_metrics(sent: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "metrics", [{}, None, {"cost": "much", "queue_time": True, "inference_time": -1}, {"cost": 1e300}]
+    "figures", [{}, None, {"cost": "much", "queue_time": True, "inference_time": -1}, {"cost": 1e300}]
 )
-def test_figures_that_are_none_are_not_sent(sent: dict[str, Any], metrics: Any) -> None:
-    lineage.count("m", RequestReport("req-1", "COMPLETED", {"metrics": metrics}), [])
+def test_figures_that_are_none_are_not_sent(sent: dict[str, Any], figures: Any) -> None:
+    metrics.count(Delivered("m", RequestReport("req-1", "COMPLETED", {"metrics": figures}), None))
     assert sent == {}
 
 
@@ -59,7 +61,7 @@ def test_figures_that_are_none_are_not_sent(sent: dict[str, Any], metrics: Any) 
     ],
 )
 def test_the_facts_of_a_request(output: object, stored: list[StoredOutput], told: dict[str, Any]) -> None:
-    facts = lineage.facts_of("m", RESULT, output, stored)
+    facts = facts_of(Delivered("m", RESULT, output, stored))
     assert facts == {**told, "request_id": "req-1", "model": "m", "cost": 0.91}
 
 
@@ -72,5 +74,5 @@ def test_only_assets_among_the_outlets_get_an_event() -> None:
             return event
 
     context: Any = {"outlet_events": Events()}
-    lineage.tell_assets(context, [asset, "a file"], {"model": "m"})
-    assert event.extra == {"mine": 1, "model": "m"}
+    tell_assets(context, [asset, "a file"], Delivered("m", RESULT, None))
+    assert event.extra == {"mine": 1, "request_id": "req-1", "model": "m", "cost": 0.91}

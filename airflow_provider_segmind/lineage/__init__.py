@@ -1,0 +1,1 @@
+"""What a delivered request tells the data platform."""

@@ -1,0 +1,68 @@
+"""What OpenLineage is told, where its provider is installed: by Airflow's own listener, to a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_segmind.emulator.running import RunningEmulator
+
+pytest.importorskip("airflow.providers.openlineage", reason="the newest Airflow is tested with it")
+
+IMAGE = Path(__file__).parents[2] / "example_dags" / "images" / "mug.jpg"
+
+
+@pytest.fixture
+def told(emulator: RunningEmulator, airflow_db: None, tmp_path: Path) -> Any:
+    """Run the DAG `kling` in an Airflow that sends lineage, and return the last event about its task."""
+
+    def run(**conf: Any) -> dict[str, Any]:
+        log = tmp_path / "events.jsonl"
+        transport = {"type": "file", "log_file_path": str(log), "append": True}
+        subprocess.run(
+            [Path(sys.executable).with_name("airflow"), "dags", "test", "kling", "--conf", json.dumps(conf)],
+            env={**os.environ, "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport)},
+            check=False,
+            capture_output=True,
+            timeout=120,
+        )
+        events = [json.loads(line) for line in log.read_text().splitlines()]
+        last: dict[str, Any] = [event for event in events if event["job"]["name"] == "kling.clip"][-1]
+        return last
+
+    return run
+
+
+def test_images_files_and_the_request_of_a_run(told: Any, emulator: RunningEmulator, tmp_path: Path) -> None:
+    target = tmp_path / "clip.mp4"
+    event = told(
+        start_image_url=str(IMAGE),
+        end_image_url="https://a:b@example.com/x.png?sig=1",
+        output_path=str(target),
+    )
+    (charge,) = emulator.ledger()["charges"]
+    assert event["eventType"] == "COMPLETE"
+    assert [(each["namespace"], each["name"]) for each in event["inputs"]] == [
+        ("file", str(IMAGE)),
+        ("https://example.com", "x.png"),
+    ]
+    (output,) = event["outputs"]
+    assert (output["namespace"], output["name"]) == ("file", str(target))
+    assert output["outputFacets"]["outputStatistics"]["size"] == target.stat().st_size
+    facet = event["run"]["facets"]["segmind_request"]
+    assert (facet["model"], facet["requestId"]) == ("kling-o1-image-to-video", charge["request_id"])
+    assert facet["cost"] == charge["cost"]
+    assert facet["totalTime"] > 0
+
+
+def test_a_run_that_failed_names_its_request(told: Any, emulator: RunningEmulator) -> None:
+    emulator.faults({"on": "submit", "outcome": "blocked"})
+    event = told()
+    assert event["eventType"] == "FAIL"
+    assert event["run"]["facets"]["segmind_request"]["requestId"]
