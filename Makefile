@@ -13,7 +13,7 @@ COMMA := ,
 FORGETFUL := tests/integration/test_paid_once.py::test_an_airflow_that_cannot_remember_says_so
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test test-interrupted test-crashes bench check check-versions version-% build format constraints clean
+.PHONY: help install demo ui test test-interrupted test-crashes bench check install-versions check-versions version-% build format constraints clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 		$(if $(filter 3.3,$(AIRFLOW)),--group check --group postgres --group storage)
 	@touch $@
 
-demo: install ## Run a real Airflow that turns an image into a video, on the emulator (LIVE=1: on Segmind)
+demo: install ## Run a real Airflow that turns a folder of images into clips, on the emulator (LIVE=1: one, on Segmind)
 	@$(BIN)/python -m demo
 
 ui: install ## The same, and keep Airflow up for a look in the browser
@@ -42,9 +42,9 @@ test-interrupted: install ## Interrupt a real Airflow in the middle of the demo:
 	$(BIN)/python -m pytest -q -m interrupted tests/e2e/test_demo.py
 
 test-crashes: install ## Kill a real Airflow at every point of a task, and count the charges
-	$(BIN)/python -m pytest -q tests/e2e/test_crash_matrix.py
+	$(BIN)/python -m pytest -q tests/e2e/test_crash_matrix.py tests/e2e/test_pipeline.py
 
-bench: install ## Measure what waiting costs, next to what one would write instead (LONG=1: the sizes that take an hour, too)
+bench: install ## Measure what waiting and storing cost, next to what one would write instead (LONG=1: the sizes that take an hour, too)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) --group bench
 	$(BIN)/python -m benchmarks $(if $(LONG),--long)
 
@@ -61,6 +61,9 @@ build: install
 	$(BIN)/uv pip install --quiet --python .venvs/wheel/bin/python --constraint $(CONSTRAINTS) dist/*.whl
 	@AIRFLOW_HOME=$(CURDIR)/.venvs/wheel/airflow .venvs/wheel/bin/airflow providers list 2>/dev/null \
 		| grep airflow-provider-segmind
+
+install-versions: ## Install what check-versions needs
+	$(foreach version,$(VERSIONS),$(MAKE) install AIRFLOW=$(version) &&) true
 
 check-versions: $(addprefix version-,$(VERSIONS)) ## Run the tests on the older Airflows
 

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m demo",
-        description="Make one clip in a real Airflow. LIVE=1 and SEGMIND_API_KEY: with Segmind, not the emulator.",
+        description="Make clips in a real Airflow. LIVE=1 and SEGMIND_API_KEY: with Segmind, not the emulator.",
     )
     parser.add_argument("--keep", action="store_true", help="leave everything running, with the UI, until Ctrl-C")
     parser.add_argument(
@@ -69,8 +69,8 @@ def _shown(folder: DemoFolder, segmind: Segmind, *, keep: bool) -> int:
         say("Stopping everything")
         processes.stop()
         say("Nothing is left running")
-    if story.pending_request and segmind.costs_money:
-        say(f"Segmind goes on with request {story.pending_request}, and charges it if it completes")
+    if story.pending_requests and segmind.costs_money:
+        say(f"Segmind goes on with {', '.join(story.pending_requests)}, and charges what completes")
     return code
 
 

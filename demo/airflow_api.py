@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SECONDS_PER_CALL = 10.0
 _COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+_MOST_INSTANCES = 100
 _PUBLIC_API = "/api/v2"
 _API_OF_TASKS = "/execution"
 
@@ -103,18 +104,23 @@ class Run:
         """Return the state of the run."""
         return (self._api.get(self._path) or {}).get("state")
 
-    def task_state(self, task_id: str) -> str | None:
-        """Return the state of a task."""
-        return (self._api.get(f"{self._path}/taskInstances/{task_id}") or {}).get("state")
+    def task_states(self, task_id: str) -> list[str | None]:
+        """Return the states of a mapped task's instances, in order; or the one of a task that is not mapped."""
+        found = (self._api.get(f"{self._path}/taskInstances", limit=_MOST_INSTANCES) or {}).get(
+            "task_instances", []
+        )
+        instances = [each for each in found if each["task_id"] == task_id]
+        return [each["state"] for each in sorted(instances, key=lambda each: int(each["map_index"]))]
 
-    def xcom(self, task_id: str, key: str) -> Any:
+    def xcom(self, task_id: str, key: str, map_index: int = -1) -> Any:
         """Return what a task has pushed, or None."""
         path = f"{self._path}/taskInstances/{task_id}/xcomEntries/{key}"
-        return (self._api.get(path, stringify=False) or {}).get("value")
+        return (self._api.get(path, stringify=False, map_index=map_index) or {}).get("value")
 
-    def state_changes(self, task_id: str) -> list[StateChange]:
+    def state_changes(self, task_id: str, map_index: int = -1) -> list[StateChange]:
         """Return the changes of a task's state as Airflow's audit log has them, in order."""
-        found = self._api.get("/eventLogs", dag_id=self._dag_id, run_id=self._run_id, task_id=task_id) or {}
+        of_task = {"dag_id": self._dag_id, "run_id": self._run_id, "task_id": task_id, "map_index": map_index}
+        found = self._api.get("/eventLogs", **of_task) or {}
         changes = [
             StateChange(each["event"], datetime.fromisoformat(each["when"]))
             for each in found.get("event_logs", [])

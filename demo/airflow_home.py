@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from demo.folder import DemoFolder
 
 EXAMPLE_DAGS = Path(__file__).parents[1] / "example_dags"
-WORKER_SLOTS = 2
+WORKER_SLOTS = 4
+_RETRY_SECONDS = 5
 LOOPBACK = "127.0.0.1"
 
 
@@ -45,6 +46,7 @@ def configured_home(folder: DemoFolder, segmind: Mapping[str, str]) -> AirflowHo
             "parallelism": WORKER_SLOTS,
             # Only the DAG that is shown gets unpaused: with a real key, any other would cost money.
             "dags_are_paused_at_creation": True,
+            "default_task_retry_delay": _RETRY_SECONDS,
             "simple_auth_manager_all_admins": True,
             "execution_api_server_url": f"{url}/execution/",
             "hostname_callable": "socket.gethostname",

@@ -34,9 +34,19 @@ class DemoFolder:
         return self.root / "logs"
 
     @property
-    def clip(self) -> Path:
-        """The video that the demo made."""
-        return self.root / "clip.mp4"
+    def images(self) -> Path:
+        """The images that clips are made of."""
+        return self.root / "images"
+
+    @property
+    def clips(self) -> Path:
+        """The clips that the demo made."""
+        return self.root / "clips"
+
+    @property
+    def contact_sheet(self) -> Path:
+        """A picture of the clips."""
+        return self.root / "contact-sheet.png"
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
@@ -13,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import requests
 
 from airflow_provider_segmind.emulator.running import connection
-from demo.airflow_home import clean_environment
+from demo.airflow_home import EXAMPLE_DAGS, clean_environment
 from demo.failure import DemoError
 from demo.telling import detail, say
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from demo.processes import Processes
     from demo.waiting import Waiting
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 CLIP_SECONDS = 145
 CLIP_PRICE = 0.91
 
-_IMAGES = Path(__file__).parent / "images"
+_IMAGES = EXAMPLE_DAGS / "images"
 _TIME_SCALE = 0.08
 _SECONDS_PER_CALL = 10.0
 _LISTENING = re.compile(r"listening on (http://\S+)")
@@ -38,6 +37,8 @@ class Segmind(Protocol):
     time_limit: float
     costs_money: bool
     pace: str
+    images: Sequence[Path]
+    """What clips are made of."""
 
     def start(self, processes: Processes, waiting: Waiting) -> None:
         """Make it ready."""
@@ -45,11 +46,15 @@ class Segmind(Protocol):
     def environment(self) -> Mapping[str, str]:
         """Return the environment variables that tell Airflow where it is."""
 
-    def conf(self) -> Mapping[str, Any]:
-        """Return the parameters of the DAG run."""
+    def conf(self, images: Path, clips: Path) -> Mapping[str, Any]:
+        """Return the parameters of the DAG run, for two folders."""
 
-    def charged(self, request_id: str, metrics: Mapping[str, Any]) -> str:
-        """Say what the request was charged."""
+    def charged(self, paid: Mapping[str, Mapping[str, Any]]) -> str:
+        """
+        Say what was charged.
+
+        :param paid: The metrics of each request.
+        """
 
 
 class EmulatedSegmind:
@@ -57,7 +62,8 @@ class EmulatedSegmind:
 
     time_limit = 240.0
     costs_money = False
-    pace = f" (at its real speed {CLIP_SECONDS} s)"
+    pace = f" (at its real speed {CLIP_SECONDS} s each)"
+    images = tuple(sorted(_IMAGES.glob("*.jpg")))
 
     def __init__(self) -> None:
         self._url = ""
@@ -85,35 +91,28 @@ class EmulatedSegmind:
         """Return the connection to the emulator."""
         return {"AIRFLOW_CONN_SEGMIND_DEFAULT": json.dumps(connection(self._url))}
 
-    def conf(self) -> dict[str, Any]:
-        """Upload two pictures of one landscape, and ask for a clip from one to the other."""
-        pictures = [(_IMAGES / name).read_bytes() for name in ("day.png", "night.png")]
-        uploads = [f"data:image/png;base64,{base64.b64encode(picture).decode()}" for picture in pictures]
-        start, end = self._ask("POST", "/upload-asset", {"data_urls": uploads})["file_urls"]
-        return {
-            "prompt": "Night falls over the hills",
-            "start_image_url": start,
-            "end_image_url": end,
-            "expected_duration": CLIP_SECONDS * _TIME_SCALE,
-        }
+    def conf(self, images: Path, clips: Path) -> dict[str, Any]:
+        """Say how fast clips are made here."""
+        expected = CLIP_SECONDS * _TIME_SCALE
+        return {"images": str(images), "clips": str(clips), "expected_duration": expected}
 
-    def charged(self, request_id: str, metrics: Mapping[str, Any]) -> str:
+    def charged(self, paid: Mapping[str, Mapping[str, Any]]) -> str:
         """
         Ask the emulator's ledger.
 
-        :raises DemoError: If there is not exactly one charge, for this request.
+        :raises DemoError: If there is not exactly one charge for each request.
         """
         ledger = self._ask("GET", "/__emulator__/ledger")
-        charges = [each["request_id"] for each in ledger["charges"] if each["charged"]]
-        if charges != [request_id]:
-            raise DemoError(f"the emulator should have charged {request_id} once, but it charged {charges}")
-        return f"1 charge, {ledger['total']:.2f} USD of play money, for this request (the emulator's ledger)"
+        charges = sorted(each["request_id"] for each in ledger["charges"] if each["charged"])
+        if charges != sorted(paid):
+            raise DemoError(f"the emulator should have charged {sorted(paid)} once each, but it charged {charges}")
+        return f"{len(charges)} charges, {ledger['total']:.2f} USD of play money (the emulator's ledger)"
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def _ask(self, method: str, path: str) -> Any:
         headers = {"x-api-key": connection(self._url)["password"]}
         try:
             response = self._session.request(
-                method, f"{self._url}{path}", json=body, headers=headers, timeout=_SECONDS_PER_CALL
+                method, f"{self._url}{path}", headers=headers, timeout=_SECONDS_PER_CALL
             )
             response.raise_for_status()
             return response.json()
@@ -127,6 +126,7 @@ class LiveSegmind:
     time_limit = 1200.0
     costs_money = True
     pace = ""
+    images = (_IMAGES / "mug.jpg",)
 
     def __init__(self, api_key: str) -> None:
         self._api_key = api_key
@@ -134,21 +134,22 @@ class LiveSegmind:
     def start(self, processes: Processes, waiting: Waiting) -> None:
         """Say what it costs."""
         say(f"Using Segmind itself with your key: a clip costs about {CLIP_PRICE} USD and takes {CLIP_SECONDS} s.")
-        detail("", "Until `submitted` is printed, Ctrl-C stops the demo before anything is charged.")
+        detail("", "Until the DAG is triggered, Ctrl-C stops the demo before anything is charged.")
 
     def environment(self) -> dict[str, str]:
         """Return the key, which serves where there is no connection."""
         return {"SEGMIND_API_KEY": self._api_key}
 
-    def conf(self) -> dict[str, Any]:
-        """Leave the DAG its own example: Segmind could not fetch pictures from here."""
-        return {}
+    def conf(self, images: Path, clips: Path) -> dict[str, Any]:
+        """Leave all but the folders as it is in the DAG."""
+        return {"images": str(images), "clips": str(clips)}
 
-    def charged(self, request_id: str, metrics: Mapping[str, Any]) -> str:
-        """Read the cost from the result."""
-        return (
-            f"{metrics.get('cost', '?')} USD, {metrics.get('remaining_credits', '?')} USD left (Segmind's metrics)"
-        )
+    def charged(self, paid: Mapping[str, Mapping[str, Any]]) -> str:
+        """Read the cost from the results."""
+        told = [
+            f"{each.get('cost', '?')} USD, {each.get('remaining_credits', '?')} USD left" for each in paid.values()
+        ]
+        return f"{'; '.join(told)} (Segmind's metrics)"
 
 
 def chosen_segmind() -> Segmind:

@@ -1,32 +1,31 @@
-"""What the demo shows: one clip, from the trigger of a DAG to a file."""
+"""What the demo shows: a folder of images, from the trigger of a DAG to a clip for each."""
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 from demo import airflow_running
 from demo.airflow_home import configured_home
-from demo.clip import described, download
+from demo.clip import can_decode, described, draw_contact_sheet
 from demo.failure import DemoError
 from demo.folder import shown
 from demo.slot_time import slot_time
 from demo.telling import detail, say
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from demo.airflow_api import AirflowApi, Run
     from demo.folder import DemoFolder
     from demo.processes import Processes
     from demo.segmind import Segmind
-    from demo.slot_time import SlotTime
     from demo.waiting import Waiting
 
-DAG_ID = "segmind_image_to_video"
+DAG_ID = "segmind_folder_of_images"
 TASK_ID = "make_clip"
 
-_FAILED = ("failed", "upstream_failed", "up_for_retry", "skipped", "removed")
+_FAILED = ("failed", "upstream_failed", "removed")
 
 
 class Story:
@@ -37,84 +36,127 @@ class Story:
         self._segmind = segmind
         self._processes = processes
         self._waiting = waiting
-        self.pending_request: str | None = None
-        """A request that was submitted, and whose end has not been seen."""
+        self.pending_requests: list[str] = []
+        """Requests that were submitted, and whose end has not been seen."""
 
     def tell(self) -> str:
         """Show it all, and return the address of Airflow's UI."""
         say(f"Airflow {airflow_running.check_installed()}, with everything in {shown(self._folder.root)}")
         self._segmind.start(self._processes, self._waiting)
-        conf = self._segmind.conf()
+        images = self._lay_out()
         home = configured_home(self._folder, self._segmind.environment())
         api = airflow_running.start_airflow(home, self._processes, self._waiting)
-        self._make_clip(api, conf)
+        self._waiting.until(f"the DAG {DAG_ID}", lambda: api.knows(DAG_ID) or None)
+        paid = self._make_clips(api, images)
+        self._look_at_the_clips(images)
+        self._run_again(api, paid)
         return home.url
 
-    def _make_clip(self, api: AirflowApi, conf: Mapping[str, Any]) -> None:
-        self._waiting.until(f"the DAG {DAG_ID}", lambda: api.knows(DAG_ID) or None)
-        say(f"Triggering the DAG {DAG_ID}")
-        run = api.run(DAG_ID, conf)
-        watch = _TaskWatch(run, self._folder.logs)
-        request_id = self._waiting.until("the task to submit", lambda: watch.xcom("request_id"))
-        self.pending_request = request_id
-        say(f"submitted: request {request_id}")
-        self._waiting.until("the task to defer", watch.deferred)
+    def _lay_out(self) -> list[Path]:
+        """Put the images into their folder."""
+        self._folder.images.mkdir()
+        for image in self._segmind.images:
+            shutil.copy(image, self._folder.images)
+        return sorted(self._folder.images.iterdir())
+
+    def _run(self, api: AirflowApi) -> Run:
+        return api.run(DAG_ID, self._segmind.conf(self._folder.images, self._folder.clips))
+
+    def _make_clips(self, api: AirflowApi, images: list[Path]) -> dict[str, Any]:
+        say(f"Triggering the DAG {DAG_ID}: {len(images)} images in {shown(self._folder.images)}")
+        watch = _Watch(self._run(api), self._folder.logs, len(images))
+        for index in range(len(images)):
+            request_id = self._xcom(watch, "request_id", index)
+            self.pending_requests.append(request_id)
+            say(f"submitted: request {request_id}")
+        self._waiting.until("the tasks to defer", watch.deferred)
         pool = api.pool()
-        say("deferred: the worker slot is free, the triggerer waits")
+        say("deferred: the worker slots are free, the triggerer waits")
         detail(
             "slots", f"default_pool: {pool.get('occupied_slots')} occupied, {pool.get('deferred_slots')} deferred"
         )
-        self._waiting.until("the clip", lambda: watch.reached("success"))
-        self.pending_request = None
-        say(f"completed: {TASK_ID} is a success")
-        self._look_at_the_clip(run, request_id)
+        self._waiting.until("the clips", watch.succeeded)
+        requests, self.pending_requests = self.pending_requests, []
+        say(f"completed: each {TASK_ID} is a success")
+        for index in range(len(images)):
+            detail("video", self._xcom(watch, "return_value", index))
+        paid = {request_id: self._xcom(watch, "metrics", index) for index, request_id in enumerate(requests)}
+        self._account_for_slots(watch, sum(each.get("total_time", 0.0) for each in paid.values()))
+        detail("charged", self._segmind.charged(paid))
         self._waiting.until("the DAG run to end", lambda: watch.run_succeeded() or None)
         say("The DAG run is a success")
+        return paid
 
-    def _look_at_the_clip(self, run: Run, request_id: str) -> None:
-        video_url = self._waiting.until("the video URL in XCom", lambda: run.xcom(TASK_ID, "return_value"))
-        metrics = self._waiting.until("the metrics in XCom", lambda: run.xcom(TASK_ID, "metrics"))
-        detail("video", video_url)
-        self._account_for_the_slot(slot_time(run.state_changes(TASK_ID)), metrics)
-        detail("charged", self._segmind.charged(request_id, metrics))
-        download(video_url, self._folder.clip)
-        detail("clip", f"{shown(self._folder.clip)}: {described(self._folder.clip)}")
+    def _xcom(self, watch: _Watch, key: str, index: int) -> Any:
+        return self._waiting.until(f"{key} in XCom", lambda: watch.xcom(key, index))
 
-    def _account_for_the_slot(self, used: SlotTime | None, metrics: Mapping[str, Any]) -> None:
-        if used is None:
-            detail("worker", "this Airflow's audit log does not tell how long a slot was held")
+    def _account_for_slots(self, watch: _Watch, jobs: float) -> None:
+        used = [slot_time(changes) for changes in watch.state_changes()]
+        if None in used:
+            detail("worker", "this Airflow's audit log does not tell how long slots were held")
             return
-        stays = " + ".join(f"{stay:.1f} s" for stay in used.stays)
-        detail("worker", f"a slot was held for {used.held:.1f} s ({stays}) of the {used.whole:.1f} s of the task;")
-        job = metrics.get("total_time", 0.0)
-        detail("", f"the job at Segmind took {job:.1f} s{self._segmind.pace}")
+        held = [each.held for each in used if each is not None]
+        stays = " + ".join(f"{each:.1f} s" for each in held)
+        detail("worker", f"slots were held for {sum(held):.1f} s ({stays}) in all;")
+        detail("", f"the jobs at Segmind took {jobs:.1f} s{self._segmind.pace}")
         detail("", "(slot: each `running` until the next state in Airflow's audit log; job: Segmind's metrics)")
 
+    def _look_at_the_clips(self, images: list[Path]) -> None:
+        clips = [self._folder.clips / f"{image.name}.mp4" for image in images]
+        for clip in clips:
+            detail("clip", f"{shown(clip)}: {described(clip)}")
+        if can_decode():
+            draw_contact_sheet(clips, self._folder.contact_sheet)
+            detail("picture", f"{shown(self._folder.contact_sheet)}: first, middle and last frame of each")
 
-class _TaskWatch:
-    """The task that makes the clip, looked at until it fails."""
+    def _run_again(self, api: AirflowApi, paid: dict[str, Any]) -> None:
+        say("Running it again: each image has its clip by now")
+        watch = _Watch(self._run(api), self._folder.logs, 0)
+        self._waiting.until("the DAG run to end", lambda: watch.run_succeeded() or None)
+        if watch.made():
+            raise DemoError("an image that has its clip was given another one")
+        detail("charged", self._segmind.charged(paid))
+        say("Nothing was left to make, and nothing more was paid")
 
-    def __init__(self, run: Run, logs: Path) -> None:
+
+class _Watch:
+    """The tasks that make the clips, looked at until one fails."""
+
+    def __init__(self, run: Run, logs: Path, instances: int) -> None:
         self._run = run
         self._logs = logs
+        self._instances = instances
 
-    def reached(self, *states: str) -> str | None:
-        """Return the task's state if it is one of these."""
-        state = self._run.task_state(TASK_ID)
-        if state in _FAILED:
-            raise DemoError(f"the task {TASK_ID} is {state}", log=self._log(TASK_ID))
-        return state if state in states else None
+    def xcom(self, key: str, index: int) -> Any:
+        """Return what a task has pushed, or None."""
+        self._states()
+        return self._run.xcom(TASK_ID, key, index)
 
-    def deferred(self) -> str | None:
-        """Tell whether the task has left its worker slot."""
-        state = self.reached("deferred", "success")
-        if state == "success" and all(change.state != "deferred" for change in self._run.state_changes(TASK_ID)):
-            raise DemoError(f"the task {TASK_ID} has ended without ever leaving its worker slot")
-        return state
+    def deferred(self) -> bool | None:
+        """
+        Tell whether all tasks have left their worker slots.
 
-    def xcom(self, key: str) -> Any:
-        """Return what the task has pushed."""
-        return self._run.xcom(TASK_ID, key) or self.reached()
+        :raises DemoError: If one has ended without ever leaving it.
+        """
+        states = self._states()
+        if not all(state in ("deferred", "success") for state in states):
+            return None
+        for state, changes in zip(states, self.state_changes(), strict=True):
+            if state == "success" and all(change.state != "deferred" for change in changes):
+                raise DemoError(f"a task {TASK_ID} has ended without ever leaving its worker slot")
+        return True
+
+    def succeeded(self) -> bool | None:
+        """Tell whether all are successes."""
+        return all(state == "success" for state in self._states()) or None
+
+    def state_changes(self) -> list[list[Any]]:
+        """Return the changes of each task's state."""
+        return [self._run.state_changes(TASK_ID, index) for index in range(self._instances)]
+
+    def made(self) -> bool:
+        """Tell whether any of the tasks has run."""
+        return any(state not in (None, "skipped") for state in self._run.task_states(TASK_ID))
 
     def run_succeeded(self) -> bool:
         """Tell whether the whole run is a success."""
@@ -123,8 +165,21 @@ class _TaskWatch:
             raise DemoError("the DAG run has failed", log=self._log("*"))
         return state == "success"
 
+    def _states(self) -> list[str | None]:
+        """
+        Return the states of the tasks; None of one that is not there yet.
+
+        :raises DemoError: If one has failed.
+        """
+        for task_id in ("find_images", TASK_ID):
+            states = self._run.task_states(task_id)
+            failed = [state for state in states if state in _FAILED]
+            if failed:
+                raise DemoError(f"the task {task_id} is {failed[0]}", log=self._log(task_id))
+        return [*states, *[None] * self._instances][: self._instances]
+
     def _log(self, task_id: str) -> Path:
         """Return the last log that the task wrote; if it could not even start, the scheduler's, which runs it."""
-        found = self._logs.glob(f"tasks/dag_id={DAG_ID}/*/task_id={task_id}/attempt=*.log*")
+        found = self._logs.glob(f"tasks/dag_id={DAG_ID}/*/task_id={task_id}/**/attempt=*.log*")
         written = [log for log in found if log.stat().st_size]
         return max(written, key=lambda log: log.stat().st_mtime, default=self._logs / "scheduler.log")

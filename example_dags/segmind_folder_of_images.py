@@ -1,42 +1,62 @@
-"""A folder of images, one clip each, by dynamic task mapping."""
+"""
+A folder of images, one clip each, by dynamic task mapping.
+
+Both folders may lie in an object store, ``s3://products/images/``, or on a disk. An image that has its clip is
+left out: so the DAG can be run again when more images have come, and pays for those alone. One run after the
+other: a new one knows nothing of requests that another has paid for. What has failed is cleared task by task.
+"""
 
 from __future__ import annotations
 
-import base64
-import mimetypes
+import tempfile
 from pathlib import Path
 
-from airflow.providers.common.compat.sdk import DAG, Param, task
+from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, Param, task
 
-from airflow_provider_segmind.hooks.segmind import SegmindHook
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
+
+IMAGES = (".png", ".jpg", ".jpeg", ".webp")
 
 with DAG(
     dag_id="segmind_folder_of_images",
     schedule=None,
+    max_active_runs=1,
     tags=["segmind"],
-    params={"folder": Param(str(Path(__file__).parent / "images"), type="string")},
+    params={
+        "images": Param(str(Path(__file__).parent / "images"), type="string"),
+        "clips": Param(str(Path(tempfile.gettempdir()) / "segmind_clips"), type="string"),
+        "conn_id": Param("", type="string", description="The connection to both, if they lie in an object store"),
+        "prompt": Param("The camera circles the product slowly", type="string"),
+        "expected_duration": Param(
+            None, type=["null", "number"], description="Seconds that a clip usually takes, if not about 145"
+        ),
+    },
 ) as dag:
 
     @task
-    def upload_images(params: dict[str, str] | None = None) -> list[str]:
-        """Upload each image of the folder, so that Segmind can fetch it, and return their URLs."""
-        images = sorted(Path((params or {})["folder"]).glob("*.jpg"))
-        return [SegmindHook().upload([data_url(image)])[0] for image in images]
+    def find_images(params: dict[str, str] | None = None) -> list[dict[str, str]]:
+        """Return each image that has no clip yet, and where its clip belongs."""
+        given = params or {}
+        images, clips = (
+            ObjectStoragePath(given[name], conn_id=given["conn_id"] or None) for name in ("images", "clips")
+        )
+        wanted = {image: clips / f"{image.name}.mp4" for image in images.iterdir() if image.suffix in IMAGES}
+        return [
+            {"start_image_url": str(image), "output_path": str(clip)}
+            for image, clip in wanted.items()
+            if not clip.exists()
+        ]
+
+    make_clip = KlingImageToVideoOperator.partial(
+        task_id="make_clip",
+        prompt="{{ params.prompt }}",
+        expected_duration="{{ params.expected_duration }}",
+        retries=3,
+    ).expand_kwargs(find_images())  # type: ignore[arg-type]
 
     @task
-    def list_videos(video_urls: list[str]) -> None:
-        """Stand in for whatever the videos are for."""
-        for url in video_urls:
-            print(url)
+    def publish(video_urls: list[str]) -> None:
+        """Stand in for whatever the clips are for."""
+        print(f"{len(list(video_urls))} new clips")
 
-    def data_url(image: Path) -> str:
-        """Return a file in the form in which it is uploaded."""
-        content_type, _ = mimetypes.guess_type(image.name)
-        return f"data:{content_type};base64,{base64.b64encode(image.read_bytes()).decode()}"
-
-    clips = KlingImageToVideoOperator.partial(
-        task_id="make_clip", prompt="The camera circles the product slowly", duration=5
-    ).expand(start_image_url=upload_images())
-
-    list_videos(clips.output)
+    publish(make_clip.output)  # type: ignore[arg-type]

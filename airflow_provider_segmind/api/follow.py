@@ -153,9 +153,8 @@ class _Following:
     """
     What is known of a request that is waited for. A thousand of them wait at once, so it keeps little.
 
-    :param seen: The age at which it was last seen to be unfinished.
-    :param outlasted: Whether it has been counted among those that take long.
-    :param remarked: The kinds of trouble and odd states that were remarked on.
+    ``seen`` is the age at which it was last seen to be unfinished, ``outlasted`` whether it has been counted among
+    those that take long, ``remarked`` the kinds of trouble and odd states that were remarked on.
     """
 
     __slots__ = ("experience", "now", "outlasted", "remarked", "request", "seen", "started")

@@ -49,10 +49,15 @@ class _Line:
 
 
 class NonblockingTransport:
-    """Sends calls concurrently over one session. Sends each call once: those who wait look again anyway."""
+    """
+    Sends calls concurrently over one session. Sends each call once: those who wait look again anyway.
 
-    def __init__(self, conn_id: str) -> None:
+    :param lent: Those that are lent on its loop.
+    """
+
+    def __init__(self, conn_id: str, lent: dict[str, NonblockingTransport]) -> None:
         self.users = 0
+        self.lent = lent
         self.conn_id = conn_id
         self._lookup = asyncio.Lock()
         self._known: _Line | None = None
@@ -162,7 +167,7 @@ def lent_transport(conn_id: str) -> NonblockingTransport:
     """Lend the transport of a connection on the running loop: the same to all, until all have given it back."""
     transports = _transports.here()
     if conn_id not in transports:
-        transports[conn_id] = NonblockingTransport(conn_id)
+        transports[conn_id] = NonblockingTransport(conn_id, transports)
     transports[conn_id].users += 1
     return transports[conn_id]
 
@@ -171,7 +176,7 @@ async def give_back(transport: NonblockingTransport) -> None:
     """Take back a transport that was lent; after the last of its users it is closed."""
     transport.users -= 1
     if transport.users == 0:
-        del _transports.here()[transport.conn_id]
+        del transport.lent[transport.conn_id]
         await transport.close()
 
 

@@ -20,14 +20,12 @@ class Delivered:
     :param result: What Segmind says of it.
     :param output: What the task returns.
     :param stored: The files that were stored.
-    :param images: Where its images came from, as the user gave them.
     """
 
     model: str
     result: RequestReport
     output: object
     stored: Sequence[StoredOutput] = ()
-    images: Sequence[str] = ()
 
     def figure(self, name: str) -> float | None:
         """Return a figure of its metrics (USD or seconds); None if there is none that can be one."""

@@ -7,6 +7,8 @@ Only the OpenLineage provider asks for it, so that this is only imported where t
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from airflow.providers.common.compat.openlineage.facet import (
@@ -23,6 +25,8 @@ from airflow_provider_segmind.exceptions import UnusableOutputError
 from airflow_provider_segmind.lineage.delivered import Delivered
 
 FACET = "segmind_request"
+_ANY_NAME = ("file", "s3", "s3a", "gs", "gcs")
+"""Schemes in which a file's name may have a question mark or a hash: what follows one is no query."""
 
 
 @define
@@ -35,34 +39,34 @@ class SegmindRequestRunFacet(RunFacet):
     """
 
     model: str
-    requestId: str  # noqa: N815 - OpenLineage's way to write names
+    requestId: str | None = None  # noqa: N815 - OpenLineage's way to write names
     cost: float | None = None
     queueTime: float | None = None  # noqa: N815
     inferenceTime: float | None = None  # noqa: N815
     totalTime: float | None = None  # noqa: N815
 
 
-def lineage_of(delivered: Delivered) -> OperatorLineage[Any, Any]:
-    """Return what a request was made from and what came of it."""
-    facet = SegmindRequestRunFacet(
-        model=delivered.model,
-        requestId=delivered.result.request_id,
-        cost=delivered.figure("cost"),
-        queueTime=delivered.figure("queue_time"),
-        inferenceTime=delivered.figure("inference_time"),
-        totalTime=delivered.figure("total_time"),
-    )
+def lineage_of(
+    model: str, images: Sequence[str], request_id: str | None, delivered: Delivered | None
+) -> OperatorLineage[Any, Any]:
+    """
+    Return what a run took, what it asked Segmind for, and what came of it.
+
+    :param images: Where the images are, as the user gave them.
+    :param request_id: None if it did not come to a request.
+    :param delivered: None if nothing was delivered.
+    """
+    facet = SegmindRequestRunFacet(model=model, requestId=request_id)
+    if delivered is not None:
+        facet.cost = delivered.figure("cost")
+        facet.queueTime = delivered.figure("queue_time")
+        facet.inferenceTime = delivered.figure("inference_time")
+        facet.totalTime = delivered.figure("total_time")
     return OperatorLineage(
-        inputs=[Dataset(*named(image)) for image in dict.fromkeys(delivered.images)],
-        outputs=_outputs(delivered),
+        inputs=[Dataset(*named(image)) for image in dict.fromkeys(images)],
+        outputs=_outputs(delivered) if delivered is not None else [],
         run_facets={FACET: facet},
     )
-
-
-def unfinished(model: str, request_id: str | None) -> OperatorLineage[Any, Any]:
-    """Return what is known of a run that has failed: its request, if it came to one."""
-    facets = {FACET: SegmindRequestRunFacet(model=model, requestId=request_id)} if request_id else {}
-    return OperatorLineage(run_facets=facets)
 
 
 def named(place: str) -> tuple[str, str]:
@@ -72,10 +76,11 @@ def named(place: str) -> tuple[str, str]:
     Logins, and queries, which may be signatures, are left out.
     """
     scheme, mark, rest = place.partition("://")
-    if not mark:
+    if not mark or place.startswith("/"):
         return "file", place
-    if scheme in ("http", "https"):
-        rest = rest.partition("?")[0].partition("#")[0]
+    scheme = scheme.lower()
+    if scheme not in _ANY_NAME:
+        rest = re.split(r"[?#]", rest, maxsplit=1)[0]
     login_and_host, _, path = rest.partition("/")
     if scheme == "file":
         return "file", f"/{path}"

@@ -76,7 +76,8 @@ def read_image(name: str, location: str, conn_id: str | None) -> InputFile:
 
 def _content(location: str, conn_id: str | None) -> bytes:
     """Return the content; one byte more than allowed is enough to know that it is too much."""
-    with place(location, conn_id).open("rb") as file:
+    path = place(location, conn_id)
+    with path.fs.open(path.path, "rb") as file:
         return bytes(file.read(MOST_BYTES + 1))
 
 

@@ -16,6 +16,9 @@ from airflow_provider_segmind.media.places import place
 
 _LOCAL = ("", "file", "local")
 
+_BLOCK = 8 * 1024 * 1024
+"""Bytes that a storage may gather before it sends them on: s3fs by itself takes 50 MiB, more than once."""
+
 Fetch = Callable[[str, Download, str], Iterator[bytes]]
 
 log = logging.getLogger(__name__)
@@ -78,18 +81,19 @@ class OutputStore:
         :param keep: Is told after each file what is stored by then.
         :raises OutputError: If one cannot be fetched. What is stored of it is removed.
         """
-        known = {each.path: each for each in stored_before}
-        stored = []
-        for number, url in enumerate(urls, start=1):
-            target = self._target(url, request_id, number if len(urls) > 1 else None)
+        targets = [
+            self._target(url, request_id, number if len(urls) > 1 else None)
+            for number, url in enumerate(urls, start=1)
+        ]
+        known = {each.path: each for each in stored_before if each.path in targets}
+        for url, target in zip(urls, targets, strict=True):
             if target in known and self._is_there(known[target]):
                 log.info("%s is stored already", target)
             else:
                 known[target] = self._stored(url, target, request_id)
                 log.info("Stored %s: %d bytes", target, known[target].size)
                 keep(list(known.values()))
-            stored.append(known[target])
-        return stored
+        return [known[target] for target in targets]
 
     def _target(self, url: str, request_id: str, number: int | None) -> str:
         extension = PurePosixPath(urlsplit(url).path).suffix
@@ -115,7 +119,8 @@ class OutputStore:
         partial = target.parent / f".{target.name}.{request_id}.part"
         download, digest = Download(self._most_bytes, request_id), hashlib.sha256()
         try:
-            with partial.open("wb") as file:
+            # Not the path's own open(), which tells lineage of each write: of a file that will not be there.
+            with partial.fs.open(partial.path, "wb", block_size=_BLOCK) as file:
                 for piece in self._fetch(url, download, request_id):
                     digest.update(piece)
                     file.write(piece)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_segmind.api.locations import listed
 from airflow_provider_segmind.api.output import output_urls
 from airflow_provider_segmind.durability.claims import Claims
 from airflow_provider_segmind.durability.store import RecordStore
 from airflow_provider_segmind.durability.submission import Submission
-from airflow_provider_segmind.exceptions import InvalidParameterError
 from airflow_provider_segmind.media.inputs import Inputs
 from airflow_provider_segmind.media.storing import OutputStore, StoredOutput
 from airflow_provider_segmind.operators.options import Options
@@ -87,16 +85,6 @@ class Execution:
             before,
             lambda stored: self.store.keep_outputs(request_id, [each.as_json() for each in stored]),
         )
-
-    @property
-    def images(self) -> list[str]:
-        """Where the images of the model come from, as the user gave them; none if they are wrong by now."""
-        try:
-            parameters = self._operator.checked_parameters()
-        except InvalidParameterError:
-            return []
-        places = (place for name in self.options.upload for place in listed(parameters.get(name)))
-        return [place for place in places if isinstance(place, str)]
 
     def _inputs(self) -> Inputs:
         parameters = self._operator.checked_parameters()

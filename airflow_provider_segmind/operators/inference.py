@@ -20,10 +20,10 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.awaited_turn import AwaitedTurn
 from airflow_provider_segmind.api.follow import FollowedRequest
-from airflow_provider_segmind.api.locations import checked_places
+from airflow_provider_segmind.api.locations import checked_places, listed
 from airflow_provider_segmind.api.output import model_output
 from airflow_provider_segmind.api.resolve import LostSubmit, find_lost
-from airflow_provider_segmind.arguments import is_literal
+from airflow_provider_segmind.arguments import is_literal, names
 from airflow_provider_segmind.delivery import (
     REQUEST_ID_KEY,
     push_request_id,
@@ -226,12 +226,18 @@ class SegmindInferenceOperator(BaseOperator):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowException as error:
-            if next_method != "__fail__" or self._execution(context).store.remembers:
+            if next_method != "__fail__":
                 raise
-            request_id = context["ti"].xcom_pull(
+            self._request_id = context["ti"].xcom_pull(
                 task_ids=self.task_id, key=REQUEST_ID_KEY, map_indexes=context["ti"].map_index
             )
-            what, advice = (f"for request {request_id}", _LIVES_ON) if request_id else ("to submit", _PERHAPS_PAID)
+            if self._execution(context).store.remembers:
+                raise
+            what, advice = (
+                (f"for request {self._request_id}", _LIVES_ON)
+                if self._request_id
+                else ("to submit", _PERHAPS_PAID)
+            )
             raise AirflowFailException(f"The wait {what} broke off: {error}. {advice}") from error
 
     def on_kill(self) -> None:
@@ -243,20 +249,20 @@ class SegmindInferenceOperator(BaseOperator):
                 self._request_id,
             )
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
-        """Return the images, the files and the request of this run; the OpenLineage provider asks for them."""
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Return this run's images, files and request. OpenLineage's provider asks, also if it failed."""
         from airflow_provider_segmind.lineage.openlineage import lineage_of
 
-        return lineage_of(self._finished) if self._finished is not None else self._unfinished()
+        return lineage_of(self.model, self._images(), self._request_id, self._finished)
 
-    def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
-        """Return the request of a run that failed."""
-        return self._unfinished()
-
-    def _unfinished(self) -> OperatorLineage[Any, Any] | None:
-        from airflow_provider_segmind.lineage.openlineage import unfinished
-
-        return unfinished(self.model, self._request_id)
+    def _images(self) -> list[str]:
+        """Return where the images of the model come from, as the user gave them; none if they are wrong."""
+        try:
+            parameters, uploaded = self.checked_parameters(), names("upload", self.upload)
+        except InvalidParameterError:
+            return []
+        places = (place for name in uploaded for place in listed(parameters.get(name)))
+        return [place for place in places if isinstance(place, str)]
 
     def _check_literals(self) -> None:
         """Check what is known when the DAG is parsed."""
@@ -337,7 +343,7 @@ class SegmindInferenceOperator(BaseOperator):
         output = self.output_of(result)
         stored = execution.stored(result)
         push_stored(execution.context, stored)
-        self._finished = Delivered(self.model, result, output, stored, execution.images)
+        self._finished = Delivered(self.model, result, output, stored)
         tell_assets(execution.context, self.outlets, self._finished)
         execution.end(result.request_id)
         count(self._finished)
@@ -357,7 +363,7 @@ class SegmindInferenceOperator(BaseOperator):
                 execution.end(error.request_id)
             raise task_failure(error, remembered=remembered) from error
         except BaseException as error:  # a task that is stopped from outside is no Exception
-            request_id = self._request_id or execution.accepted
+            request_id = self._request_id = self._request_id or execution.accepted
             if remembered or isinstance(error, _MEANT) or not (request_id or execution.open):
                 raise
             what, advice = (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_segmind.api.follow import Wait, resume
 from airflow_provider_segmind.exceptions import SegmindError
+from airflow_provider_segmind.hooks.per_loop import PerLoop
 
 if TYPE_CHECKING:
     from airflow_provider_segmind.api.call import Call
@@ -33,14 +34,22 @@ async def driven(steps: Generator[Any, Any, Any], segmind_conn_id: str, warn: Ca
 
 
 async def async_hook(segmind_conn_id: str) -> SegmindAsyncHook:
-    """Return a hook. Its modules are imported in a thread: the event loop would stand still for 0.2 s."""
+    """
+    Return a hook.
+
+    Its modules are imported in a thread: the event loop would stand still for 0.2 s. Once, though a thousand
+    triggers may start together, as what all of them need at once stays with the process.
+    """
     global _hook_class
     if _hook_class is None:
-        _hook_class = await asyncio.to_thread(_imported)
+        async with _importing.here():
+            if _hook_class is None:
+                _hook_class = await asyncio.to_thread(_imported)
     return _hook_class(segmind_conn_id)
 
 
 _hook_class: type[SegmindAsyncHook] | None = None
+_importing: PerLoop[asyncio.Lock] = PerLoop(asyncio.Lock)
 
 
 def _imported() -> type[SegmindAsyncHook]:

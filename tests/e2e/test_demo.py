@@ -83,19 +83,22 @@ def start(tmp_path):
         demo.process.wait()
 
 
-def test_a_clip_from_trigger_to_file(start):
+def test_a_clip_for_each_image_and_none_again(start):
     demo = start()
 
     assert demo.ended() == 0, demo.printed
 
-    told = [demo.printed.find(word) for word in ("submitted:", "deferred:", "completed:", "success\n")]
+    told = [demo.printed.find(word) for word in ("submitted:", "deferred:", "completed:", "again:", "Nothing was")]
     assert told == sorted(told)
     assert -1 not in told
-    assert re.search(r"video +http://127\.0\.0\.1:\d+/outputs/[0-9a-f-]{36}\.mp4\n", demo.printed)
-    assert "default_pool: 0 occupied, 1 deferred" in demo.printed
-    assert "1 charge, 0.91 USD" in demo.printed
-    assert _seconds("a slot was held for", demo.printed) < _seconds("the job at Segmind took", demo.printed)
-    assert _frames(demo.folder / "clip.mp4") == 60
+    assert len(re.findall(r"video +http://127\.0\.0\.1:\d+/outputs/[0-9a-f-]{36}\.mp4\n", demo.printed)) == 3
+    assert "default_pool: 0 occupied, 3 deferred" in demo.printed
+    assert demo.printed.count("3 charges, 2.73 USD") == 2
+    assert _seconds("slots were held for", demo.printed) < _seconds("the jobs at Segmind took", demo.printed)
+    clips = sorted((demo.folder / "clips").iterdir())
+    assert [clip.name for clip in clips] == ["lamp.jpg.mp4", "mug.jpg.mp4", "plant.jpg.mp4"]
+    assert [_frames(clip) for clip in clips] == [60, 60, 60]
+    assert _size(demo.folder / "contact-sheet.png") == (978, 558)
     assert demo.survivors() == []
 
 
@@ -105,8 +108,8 @@ def test_kept_running_until_it_is_told_to_stop(start):
     demo.wait_for("no login")
 
     ui = re.search(r"Airflow's UI: (\S+)", demo.printed)[1]
-    with urlopen(f"{ui}/api/v2/dags/segmind_image_to_video/dagRuns") as response:  # noqa: S310 - on loopback
-        assert json.load(response)["total_entries"] == 1
+    with urlopen(f"{ui}/api/v2/dags/segmind_folder_of_images/dagRuns") as response:  # noqa: S310 - on loopback
+        assert json.load(response)["total_entries"] == 2
 
     demo.process.terminate()
 
@@ -171,3 +174,10 @@ def _frames(clip: Path) -> int:
     av = pytest.importorskip("av")
     with av.open(str(clip)) as container:
         return sum(1 for _ in container.decode(video=0))
+
+
+def _size(picture: Path) -> tuple[int, int]:
+    av = pytest.importorskip("av")
+    with av.open(str(picture)) as container:
+        frame = next(container.decode(video=0))
+        return frame.width, frame.height

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
+from tests.s3 import S3, s3_server
 
 HERE = Path(__file__).parent
 KEYS = (
@@ -102,24 +103,15 @@ def _last_run(dag_id: str) -> dict[str, TaskRun]:
 
 
 @pytest.fixture(scope="session")
-def bucket() -> Iterator[Any]:
-    """The bucket `products` in a real S3 server, and the connection `storage` to it."""
-    server = pytest.importorskip("moto.server", reason="the newest Airflow is tested with it").ThreadedMotoServer(
-        ip_address="127.0.0.1", port=0, verbose=False
-    )
-    import boto3
+def storage() -> Iterator[S3]:
+    """A real S3 server with the bucket `products`, and the connection `storage` to it."""
+    pytest.importorskip("moto.server", reason="the newest Airflow is tested with it")
+    with s3_server("products") as running, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_STORAGE", json.dumps(running.connection))
+        yield running
 
-    server.start()
-    host, port = server.get_host_and_port()
-    key = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
-    storage = boto3.resource("s3", endpoint_url=f"http://{host}:{port}", **key).create_bucket(Bucket="products")
-    connection = {
-        "conn_type": "aws",
-        "login": "key",
-        "password": "secret",
-        "extra": {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"},
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW_CONN_STORAGE", json.dumps(connection))
-        yield storage
-    server.stop()
+
+@pytest.fixture
+def bucket(storage: S3) -> Any:
+    """The bucket `products`, as boto3 has it."""
+    return storage.bucket

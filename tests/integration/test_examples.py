@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,11 +33,23 @@ def test_one_clip(emulator: RunningEmulator, run_example: Run) -> None:
     assert emulator.ledger()["count"] == 1
 
 
-def test_a_folder_of_images(emulator: RunningEmulator, run_example: Run) -> None:
-    tasks = run_example("segmind_folder_of_images")
+def test_a_folder_of_images_and_again_when_more_have_come(
+    emulator: RunningEmulator, run_example: Run, tmp_path: Path
+) -> None:
+    images, clips = tmp_path / "images", tmp_path / "clips"
+    shutil.copytree(EXAMPLES / "images", images)
+    (images / "notes.txt").write_text("no image")
+    where = {"images": str(images), "clips": str(clips)}
+
+    tasks = run_example("segmind_folder_of_images", **where)
     assert {task.state for task in tasks.values()} == {"success"}
-    clips = {tasks[f"make_clip[{index}]"].value for index in range(3)}
-    assert len(clips) == emulator.ledger()["count"] == 3
+    assert sorted(path.name for path in clips.iterdir()) == ["lamp.jpg.mp4", "mug.jpg.mp4", "plant.jpg.mp4"]
+    assert emulator.ledger()["count"] == 3
+
+    shutil.copy(images / "mug.jpg", images / "cup.jpg")
+    tasks = run_example("segmind_folder_of_images", **where)
+    assert tasks["make_clip[0]"].xcoms["output_path"] == str(clips / "cup.jpg.mp4")
+    assert emulator.ledger()["count"] == len(list(clips.iterdir())) == 4
 
 
 def test_fire_and_forget(emulator: RunningEmulator, run_example: Run) -> None:
@@ -67,6 +81,13 @@ def _make_assets_known() -> None:
     where = ["--subdir", str(EXAMPLES)] if Version(airflow_version) < Version("3") else []
     arguments = cli_parser.get_parser().parse_args(["dags", "reserialize", *where])
     arguments.func(arguments)
+
+
+def test_the_dag_of_the_readme_can_be_read() -> None:
+    (dag,) = re.findall(r"```python\n(.*?)```", (EXAMPLES.parent / "README.md").read_text(), re.DOTALL)
+    read: dict[str, Any] = {}
+    exec(dag, read)  # noqa: S102 - it is our own
+    assert read["find_images"]
 
 
 def test_every_example_is_tested_here() -> None:

@@ -61,8 +61,12 @@ def test_images_files_and_the_request_of_a_run(told: Any, emulator: RunningEmula
     assert facet["totalTime"] > 0
 
 
-def test_a_run_that_failed_names_its_request(told: Any, emulator: RunningEmulator) -> None:
-    emulator.faults({"on": "submit", "outcome": "blocked"})
-    event = told()
+def test_a_run_that_stores_nothing_names_its_request_and_no_file(
+    told: Any, emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    emulator.faults({"on": "media", "body": "html"})
+    event = told(start_image_url=str(IMAGE), output_path=str(tmp_path / "clip.mp4"))
+    (charge,) = emulator.ledger()["charges"]
     assert event["eventType"] == "FAIL"
-    assert event["run"]["facets"]["segmind_request"]["requestId"]
+    assert event["run"]["facets"]["segmind_request"]["requestId"] == charge["request_id"]
+    assert ([each["name"] for each in event["inputs"]], event["outputs"]) == ([str(IMAGE)], [])

@@ -84,6 +84,18 @@ def test_a_download_that_fails_is_tried_again_and_not_paid_for_again(
     assert [path.name for path in tmp_path.iterdir()] == (["clip.mp4"] if REMEMBERS else [])
 
 
+@pytest.mark.skipif(not REMEMBERS, reason="only Airflow 3.3 and later remember; the tests run there too")
+def test_what_is_stored_of_several_files_is_not_fetched_by_the_next_try(
+    emulator: RunningEmulator, run_dag: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media, "LONGEST_PAUSE", 0.0)
+    emulator.faults({"on": "media", "status": 503, "skip": 1, "count": media.ATTEMPTS})
+    pictures = run_dag("models", output_path=str(tmp_path / "fox.png"))["pictures"]
+    assert (pictures.state, pictures.try_number) == ("success", 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fox-1.png", "fox-2.png", "fox-3.png"]
+    assert emulator.requests()["endpoints"]["media"] == 3 + media.ATTEMPTS
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [

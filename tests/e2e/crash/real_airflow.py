@@ -24,6 +24,7 @@ from .waiting import Waiting
 HERE = Path(__file__).parent
 START_SECONDS = 240.0
 XCOM_SECONDS = 20.0
+PAGE = 100
 SETTINGS = {
     "CORE__DAGS_FOLDER": HERE / "dags",
     "CORE__PLUGINS_FOLDER": HERE / "plugins",
@@ -67,16 +68,25 @@ class RealAirflow:
         self._triggerers = {self._newest: _started(processes, "triggerer")}
         self._scheduler = _started(processes, "scheduler")
 
-    def run(self, dag_id: str) -> Run:
+    @property
+    def scheduler_pid(self) -> int:
+        """The process of the scheduler, whose children the workers are."""
+        return self._scheduler.popen.pid
+
+    def run(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> Run:
         """Start a run of a DAG as soon as it is known."""
         Waiting(START_SECONDS).until(f"the DAG {dag_id}", lambda: self._api.knows(dag_id) or None)
-        return self._api.run(dag_id, {})
+        return self._api.run(dag_id, conf or {})
 
     def rows(self, dag_id: str, run: Run, since: datetime | None = None) -> list[TaskRow]:
         """Return the task instances of a run; those that have changed since a moment, if one is given."""
         path = f"/dags/{dag_id}/dagRuns/{run_id(run)}/taskInstances"
         changed = {} if since is None else {"updated_at_gte": since.isoformat()}
-        found = (self._api.get(path, limit=100, **changed) or {}).get("task_instances", [])
+        found: list[dict[str, Any]] = []
+        while page := (self._api.get(path, limit=PAGE, offset=len(found), **changed) or {}).get("task_instances"):
+            found += page
+            if len(page) < PAGE:
+                break
         return [
             TaskRow(
                 each["task_id"],
@@ -89,12 +99,12 @@ class RealAirflow:
             for each in found
         ]
 
-    def returned(self, dag_id: str, run: Run, task_id: str, map_index: int) -> Any:
-        """Return the return value of a task instance that succeeded; None if it has none."""
-        path = f"/dags/{dag_id}/dagRuns/{run_id(run)}/taskInstances/{task_id}/xcomEntries/return_value"
+    def xcom(self, dag_id: str, run: Run, row: TaskRow, key: str = "return_value") -> Any:
+        """Return what a task instance that succeeded has pushed; None if it has not."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id(run)}/taskInstances/{row.task_id}/xcomEntries/{key}"
         with suppress(TimeoutError):
             found = Waiting(XCOM_SECONDS).until(
-                "an XCom", lambda: self._api.get(path, map_index=map_index, stringify=False)
+                "an XCom", lambda: self._api.get(path, map_index=row.map_index, stringify=False)
             )
             return found["value"]
         return None

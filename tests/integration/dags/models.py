@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_segmind.operators.inference import SegmindInferenceOperator
 from airflow_provider_segmind.operators.sync import SegmindSyncInferenceOperator
 
-with DAG("models", schedule=None) as dag:
+with DAG("models", schedule=None, params={"output_path": ""}) as dag:
     for name, model, parameters in (
         ("image", "fast-text-to-image", {"prompt": "a fox"}),
         ("text", "mock-text", {"prompt": "a fox"}),
@@ -16,5 +18,14 @@ with DAG("models", schedule=None) as dag:
         ("missing", "no-such-model", {}),
     ):
         SegmindInferenceOperator(task_id=name, model=model, parameters=parameters, poll_interval=0.1)
+    SegmindInferenceOperator(
+        task_id="pictures",
+        model="fast-text-to-image",
+        parameters={"prompt": "a fox", "samples": 3},
+        output_path="{{ params.output_path }}",
+        poll_interval=0.1,
+        retries=1,
+        retry_delay=timedelta(0),
+    )
     for name, model in (("sync_image", "fast-text-to-image"), ("sync_text", "mock-text")):
         SegmindSyncInferenceOperator(task_id=name, model=model, parameters={"prompt": "a fox"}, timeout=20)

@@ -1,0 +1,39 @@
+"""``python -m tests.e2e.pipeline --images 200``: print what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from ..crash.real_airflow import forget
+from .played import played
+
+
+def main() -> int:
+    """Play, and print the outcome."""
+    parser = argparse.ArgumentParser(prog="python -m tests.e2e.pipeline", description=__doc__)
+    parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--pause", type=float, default=4.0, help="mean seconds between two deaths")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--folder", type=Path, help="where to keep everything; must not exist; default: thrown away"
+    )
+    options = parser.parse_args()
+    root = options.folder or Path(tempfile.mkdtemp(prefix="segmind-pipeline-")) / "airflow"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        outcome = played(root.resolve(), options.images, options.pause, options.seed)
+    finally:
+        if not options.folder:
+            forget(root.parent)
+    for name, value in asdict(outcome).items():
+        sys.stdout.write(f"{name:20} {value}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""The DAG of the README does what is said of it, on a real S3 server."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_segmind.emulator.running import RunningEmulator
+from tests.s3 import S3
+
+ROOT = Path(__file__).parents[2]
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def run_readme(run_dag: Run, storage: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run the DAG that the README has, from a file of its own."""
+    (dag,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "product_clips.py").write_text(dag)
+    monkeypatch.setitem(os.environ, "AIRFLOW__CORE__DAGS_FOLDER", str(tmp_path))
+    monkeypatch.setattr("airflow.settings.DAGS_FOLDER", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(storage.connection))
+    return run_dag
+
+
+def test_a_clip_for_each_image_and_tomorrow_for_the_new_ones(
+    emulator: RunningEmulator, run_readme: Run, storage: S3
+) -> None:
+    image = (ROOT / "example_dags" / "images" / "mug.jpg").read_bytes()
+    storage.bucket.put_object(Key="images/", Body=b"")  # as S3's console makes a folder
+    for name in ("a mug.jpg", "ü.jpg"):
+        storage.bucket.put_object(Key=f"images/{name}", Body=image)
+
+    tasks = run_readme("product_clips")
+    assert {task.state for task in tasks.values()} == {"success"}
+    assert sorted(storage.contents("clips/")) == ["a mug.jpg.mp4", "ü.jpg.mp4"]
+    assert emulator.ledger()["count"] == 2
+
+    storage.bucket.put_object(Key="images/new.jpg", Body=image)
+    tasks = run_readme("product_clips")
+    assert tasks["make_clip[0]"].xcoms["output_path"].endswith("products/clips/new.jpg.mp4")
+    assert sorted(storage.contents("clips/")) == ["a mug.jpg.mp4", "new.jpg.mp4", "ü.jpg.mp4"]
+    assert emulator.ledger()["count"] == 3
