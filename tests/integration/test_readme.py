@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_segmind.emulator.running import RunningEmulator
 from tests.s3 import S3
@@ -43,6 +44,9 @@ def test_a_clip_for_each_image_and_tomorrow_for_the_new_ones(
     assert emulator.ledger()["count"] == 2
 
     storage.bucket.put_object(Key="images/new.jpg", Body=image)
+    ObjectStoragePath(
+        "s3://products", conn_id="aws_default"
+    ).fs.invalidate_cache()  # a task of its own process has seen no folder before
     tasks = run_readme("product_clips")
     assert tasks["make_clip[0]"].xcoms["output_path"].endswith("products/clips/new.jpg.mp4")
     assert sorted(storage.contents("clips/")) == ["a mug.jpg.mp4", "new.jpg.mp4", "ü.jpg.mp4"]

@@ -57,7 +57,7 @@ def test_images_files_and_the_request_of_a_run(told: Any, emulator: RunningEmula
     assert output["outputFacets"]["outputStatistics"]["size"] == target.stat().st_size
     facet = event["run"]["facets"]["segmind_request"]
     assert (facet["model"], facet["requestId"]) == ("kling-o1-image-to-video", charge["request_id"])
-    assert facet["cost"] == charge["cost"]
+    assert facet["cost"] == charge["amount"]
     assert facet["totalTime"] > 0
 
 
