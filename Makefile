@@ -13,7 +13,7 @@ COMMA := ,
 FORGETFUL := tests/integration/test_paid_once.py::test_an_airflow_that_cannot_remember_says_so
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test test-interrupted test-crashes bench check install-versions check-versions version-% build format constraints clean
+.PHONY: help install demo ui test test-interrupted test-crashes test-pipeline bench check install-versions check-versions version-% build format constraints clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,7 +42,10 @@ test-interrupted: install ## Interrupt a real Airflow in the middle of the demo:
 	$(BIN)/python -m pytest -q -m interrupted tests/e2e/test_demo.py
 
 test-crashes: install ## Kill a real Airflow at every point of a task, and count the charges
-	$(BIN)/python -m pytest -q tests/e2e/test_crash_matrix.py tests/e2e/test_pipeline.py
+	$(BIN)/python -m pytest -q tests/e2e/test_crash_matrix.py
+
+test-pipeline: install ## Turn a folder of images in S3 into clips on a real Airflow, and kill its workers at random
+	$(BIN)/python -m pytest -q tests/e2e/test_pipeline.py
 
 bench: install ## Measure what waiting and storing cost, next to what one would write instead (LONG=1: the sizes that take an hour, too)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) --group bench

@@ -19,7 +19,7 @@ pytestmark = [
 
 
 def test_each_image_has_its_clip_and_each_was_paid_once(tmp_path: Path) -> None:
-    outcome = played(tmp_path / "airflow", IMAGES, pause=3.0, seed=7)
+    outcome = played(tmp_path / "airflow", IMAGES, deaths=3, pause=3.0, seed=7)
     assert outcome.state == "success", outcome
     assert (outcome.stored, outcome.charged, outcome.submits) == (IMAGES, IMAGES, IMAGES), outcome
     assert outcome.strangers == (), outcome

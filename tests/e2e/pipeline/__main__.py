@@ -17,6 +17,7 @@ def main() -> int:
     """Play, and print the outcome."""
     parser = argparse.ArgumentParser(prog="python -m tests.e2e.pipeline", description=__doc__)
     parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--deaths", type=int, help="at most so many; default: a quarter of the images")
     parser.add_argument("--pause", type=float, default=4.0, help="mean seconds between two deaths")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
@@ -26,7 +27,8 @@ def main() -> int:
     root = options.folder or Path(tempfile.mkdtemp(prefix="segmind-pipeline-")) / "airflow"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        outcome = played(root.resolve(), options.images, options.pause, options.seed)
+        deaths = options.images // 4 if options.deaths is None else options.deaths
+        outcome = played(root.resolve(), options.images, deaths, options.pause, options.seed)
     finally:
         if not options.folder:
             forget(root.parent)

@@ -67,11 +67,12 @@ class Outcome:
     unfinished_uploads: int
 
 
-def played(root: Path, images: int, pause: float, seed: int) -> Outcome:
+def played(root: Path, images: int, deaths: int, pause: float, seed: int) -> Outcome:
     """
     Make a clip of each image.
 
     :param root: A folder that does not exist yet.
+    :param deaths: How many tasks or workers are killed at most. A task has four tries.
     :param pause: Mean seconds between two deaths.
     """
     with (
@@ -85,7 +86,7 @@ def played(root: Path, images: int, pause: float, seed: int) -> Outcome:
         connection = json.dumps(storage.connection)
         surroundings = {**settings, **segmind.environment(), "AIRFLOW_CONN_STORAGE": connection, **of_database}
         with real_airflow(root, surroundings) as airflow:
-            return _run(airflow, segmind, storage, names, Random(seed), pause)  # noqa: S311 - no secret
+            return _run(airflow, segmind, storage, names, Random(seed), deaths, pause)  # noqa: S311 - no secret
 
 
 def _lay_out(storage: S3, images: int) -> list[str]:
@@ -98,7 +99,13 @@ def _lay_out(storage: S3, images: int) -> list[str]:
 
 
 def _run(
-    airflow: RealAirflow, segmind: RunningEmulator, storage: S3, names: list[str], random: Random, pause: float
+    airflow: RealAirflow,
+    segmind: RunningEmulator,
+    storage: S3,
+    names: list[str],
+    random: Random,
+    deaths: int,
+    pause: float,
 ) -> Outcome:
     began = time.monotonic()
     conf = {
@@ -113,7 +120,8 @@ def _run(
     while (state := run.state()) not in ("success", "failed"):
         if time.monotonic() > began + RUN_SECONDS:
             raise TimeoutError(f"the run is {state}: {Counter(row.state for row in airflow.rows(DAG_ID, run))}")
-        if segmind.ledger()["submits"] and time.monotonic() > next_death and killer.kill_one():
+        due = killer.tasks + killer.workers < deaths and time.monotonic() > next_death
+        if due and segmind.ledger()["submits"] and killer.kill_one():
             next_death = time.monotonic() + random.expovariate(1 / pause)
         time.sleep(PAUSE)
     seconds = time.monotonic() - began
