@@ -13,7 +13,7 @@ COMMA := ,
 FORGETFUL := tests/integration/test_paid_once.py::test_an_airflow_that_cannot_remember_says_so
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test test-interrupted test-crashes test-pipeline bench check install-versions check-versions version-% build format constraints clean
+.PHONY: help install demo ui test test-interrupted test-long test-crashes test-pipeline bench check install-versions check-versions version-% build format constraints clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,11 +35,14 @@ ui: install ## The same, and keep Airflow up for a look in the browser
 	@$(BIN)/python -m demo --keep
 
 test: install ## Run all tests that need no server of yours
-	$(BIN)/python -m pytest -q --numprocesses 3 --dist loadfile -m 'not interrupted' \
+	$(BIN)/python -m pytest -q --numprocesses 3 --dist loadfile -m 'not interrupted and not long' \
 		tests/unit tests/integration tests/e2e/test_demo.py
 
 test-interrupted: install ## Interrupt a real Airflow in the middle of the demo: nothing is left of it
 	$(BIN)/python -m pytest -q -m interrupted tests/e2e/test_demo.py
+
+test-long: install ## Run the tests that take long: 50 mapped tasks, and Airflows that send lineage
+	$(BIN)/python -m pytest -q -m long tests/integration
 
 test-crashes: install ## Kill a real Airflow at every point of a task, and count the charges
 	$(BIN)/python -m pytest -q tests/e2e/test_crash_matrix.py

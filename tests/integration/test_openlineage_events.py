@@ -15,6 +15,8 @@ from airflow_provider_segmind.emulator.running import RunningEmulator
 
 pytest.importorskip("airflow.providers.openlineage", reason="the newest Airflow is tested with it")
 
+pytestmark = pytest.mark.long
+
 IMAGE = Path(__file__).parents[2] / "example_dags" / "images" / "mug.jpg"
 
 

@@ -90,7 +90,7 @@ def test_what_is_stored_of_several_files_is_not_fetched_by_the_next_try(
 ) -> None:
     monkeypatch.setattr(media, "LONGEST_PAUSE", 0.0)
     emulator.faults({"on": "media", "status": 503, "skip": 1, "count": media.ATTEMPTS})
-    pictures = run_dag("models", output_path=str(tmp_path / "fox.png"))["pictures"]
+    pictures = run_dag("pictures", output_path=str(tmp_path / "fox.png"))["pictures"]
     assert (pictures.state, pictures.try_number) == ("success", 2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fox-1.png", "fox-2.png", "fox-3.png"]
     assert emulator.requests()["endpoints"]["media"] == 3 + media.ATTEMPTS

@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import DAG
 from airflow_provider_segmind.operators.inference import SegmindInferenceOperator
 from airflow_provider_segmind.operators.sync import SegmindSyncInferenceOperator
 
-with DAG("models", schedule=None, params={"output_path": ""}) as dag:
+with DAG("models", schedule=None) as dag:
     for name, model, parameters in (
         ("image", "fast-text-to-image", {"prompt": "a fox"}),
         ("text", "mock-text", {"prompt": "a fox"}),
@@ -18,6 +18,10 @@ with DAG("models", schedule=None, params={"output_path": ""}) as dag:
         ("missing", "no-such-model", {}),
     ):
         SegmindInferenceOperator(task_id=name, model=model, parameters=parameters, poll_interval=0.1)
+    for name, model in (("sync_image", "fast-text-to-image"), ("sync_text", "mock-text")):
+        SegmindSyncInferenceOperator(task_id=name, model=model, parameters={"prompt": "a fox"}, timeout=20)
+
+with DAG("pictures", schedule=None, params={"output_path": ""}):
     SegmindInferenceOperator(
         task_id="pictures",
         model="fast-text-to-image",
@@ -27,5 +31,3 @@ with DAG("models", schedule=None, params={"output_path": ""}) as dag:
         retries=1,
         retry_delay=timedelta(0),
     )
-    for name, model in (("sync_image", "fast-text-to-image"), ("sync_text", "mock-text")):
-        SegmindSyncInferenceOperator(task_id=name, model=model, parameters={"prompt": "a fox"}, timeout=20)
