@@ -35,13 +35,13 @@ ui: install ## The same, and keep Airflow up for a look in the browser
 	@$(BIN)/python -m demo --keep
 
 test: install ## Run all tests that need no server of yours
-	$(BIN)/python -m pytest -q --numprocesses 3 --dist loadfile -m 'not interrupted and not long' \
-		tests/unit tests/integration tests/e2e/test_demo.py
+	$(BIN)/python -m pytest -q --numprocesses 3 --dist loadfile --no-loadscope-reorder \
+		-m 'not interrupted and not long' tests/e2e/test_demo.py tests/integration tests/unit
 
 test-interrupted: install ## Interrupt a real Airflow in the middle of the demo: nothing is left of it
 	$(BIN)/python -m pytest -q -m interrupted tests/e2e/test_demo.py
 
-test-long: install ## Run the tests that take long: 50 mapped tasks, and Airflows that send lineage
+test-long: install ## Run the tests that take long: 50 mapped tasks, the DAG of the README, Airflows that send lineage
 	$(BIN)/python -m pytest -q -m long tests/integration
 
 test-crashes: install ## Kill a real Airflow at every point of a task, and count the charges

@@ -15,6 +15,8 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_segmind.emulator.running import RunningEmulator
 from tests.s3 import S3
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., dict[str, Any]]
 
