@@ -39,7 +39,7 @@ test: install ## Run all tests that need no server of yours
 		-m 'not interrupted and not long' tests/e2e/test_demo.py tests/integration tests/unit
 
 test-interrupted: install ## Interrupt a real Airflow in the middle of the demo: nothing is left of it
-	$(BIN)/python -m pytest -q -m interrupted tests/e2e/test_demo.py
+	$(BIN)/python -m pytest -q --numprocesses 2 -m interrupted tests/e2e/test_demo.py
 
 test-long: install ## Run the tests that take long: 50 mapped tasks, the DAG of the README, Airflows that send lineage
 	$(BIN)/python -m pytest -q -m long tests/integration
