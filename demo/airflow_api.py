@@ -104,13 +104,13 @@ class Run:
         """Return the state of the run."""
         return (self._api.get(self._path) or {}).get("state")
 
-    def task_states(self, task_id: str) -> list[str | None]:
-        """Return the states of a mapped task's instances, in order; or the one of a task that is not mapped."""
-        found = (self._api.get(f"{self._path}/taskInstances", limit=_MOST_INSTANCES) or {}).get(
-            "task_instances", []
-        )
-        instances = [each for each in found if each["task_id"] == task_id]
-        return [each["state"] for each in sorted(instances, key=lambda each: int(each["map_index"]))]
+    def task_states(self) -> dict[str, list[str | None]]:
+        """Return by task the states of its instances, in order: one, unless it is mapped."""
+        found = self._api.get(f"{self._path}/taskInstances", limit=_MOST_INSTANCES) or {}
+        states: dict[str, list[str | None]] = {}
+        for each in sorted(found.get("task_instances", []), key=lambda each: int(each["map_index"])):
+            states.setdefault(each["task_id"], []).append(each["state"])
+        return states
 
     def xcom(self, task_id: str, key: str, map_index: int = -1) -> Any:
         """Return what a task has pushed, or None."""

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 DAG_ID = "segmind_folder_of_images"
 TASK_ID = "make_clip"
 
-_FAILED = ("failed", "upstream_failed", "removed")
+_FAILED = ("failed", "removed")
+"""Of any task of the DAG: what is `upstream_failed` follows from one of these."""
 
 
 class Story:
@@ -83,7 +84,7 @@ class Story:
         paid = {request_id: self._xcom(watch, "metrics", index) for index, request_id in enumerate(requests)}
         self._account_for_slots(watch, sum(each.get("total_time", 0.0) for each in paid.values()))
         detail("charged", self._segmind.charged(paid))
-        self._waiting.until("the DAG run to end", lambda: watch.run_succeeded() or None)
+        self._waiting.until("the DAG run to end", watch.run_succeeded)
         say("The DAG run is a success")
         return paid
 
@@ -91,11 +92,11 @@ class Story:
         return self._waiting.until(f"{key} in XCom", lambda: watch.xcom(key, index))
 
     def _account_for_slots(self, watch: _Watch, jobs: float) -> None:
-        used = [slot_time(changes) for changes in watch.state_changes()]
-        if None in used:
+        told = [slot_time(changes) for changes in watch.state_changes()]
+        held = [seconds for seconds in told if seconds is not None]
+        if len(held) < len(told):
             detail("worker", "this Airflow's audit log does not tell how long slots were held")
             return
-        held = [each.held for each in used if each is not None]
         stays = " + ".join(f"{each:.1f} s" for each in held)
         detail("worker", f"slots were held for {sum(held):.1f} s ({stays}) in all;")
         detail("", f"the jobs at Segmind took {jobs:.1f} s{self._segmind.pace}")
@@ -112,7 +113,7 @@ class Story:
     def _run_again(self, api: AirflowApi, paid: dict[str, Any]) -> None:
         say("Running it again: each image has its clip by now")
         watch = _Watch(self._run(api), self._folder.logs, 0)
-        self._waiting.until("the DAG run to end", lambda: watch.run_succeeded() or None)
+        self._waiting.until("the DAG run to end", watch.run_succeeded)
         if watch.made():
             raise DemoError("an image that has its clip was given another one")
         detail("charged", self._segmind.charged(paid))
@@ -156,14 +157,14 @@ class _Watch:
 
     def made(self) -> bool:
         """Tell whether any of the tasks has run."""
-        return any(state not in (None, "skipped") for state in self._run.task_states(TASK_ID))
+        return any(state not in (None, "skipped") for state in self._run.task_states().get(TASK_ID, []))
 
-    def run_succeeded(self) -> bool:
+    def run_succeeded(self) -> bool | None:
         """Tell whether the whole run is a success."""
         state = self._run.state()
         if state == "failed":
             raise DemoError("the DAG run has failed", log=self._log("*"))
-        return state == "success"
+        return state == "success" or None
 
     def _states(self) -> list[str | None]:
         """
@@ -171,12 +172,12 @@ class _Watch:
 
         :raises DemoError: If one has failed.
         """
-        for task_id in ("find_images", TASK_ID):
-            states = self._run.task_states(task_id)
+        all_states = self._run.task_states()
+        for task_id, states in all_states.items():
             failed = [state for state in states if state in _FAILED]
             if failed:
                 raise DemoError(f"the task {task_id} is {failed[0]}", log=self._log(task_id))
-        return [*states, *[None] * self._instances][: self._instances]
+        return [*all_states.get(TASK_ID, []), *[None] * self._instances][: self._instances]
 
     def _log(self, task_id: str) -> Path:
         """Return the last log that the task wrote; if it could not even start, the scheduler's, which runs it."""

@@ -27,10 +27,6 @@ class S3:
         found = self.bucket.objects.filter(Prefix=prefix)
         return {each.key.removeprefix(prefix): each.get()["Body"].read() for each in found}
 
-    def sizes(self, prefix: str) -> dict[str, int]:
-        """Return how many bytes lie below a prefix, by the rest of the key."""
-        return {each.key.removeprefix(prefix): each.size for each in self.bucket.objects.filter(Prefix=prefix)}
-
     def unfinished_uploads(self) -> int:
         """Return how many uploads were begun and not completed: nobody sees them, but they take space."""
         listed = self.bucket.meta.client.list_multipart_uploads(Bucket=self.bucket.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -82,6 +83,25 @@ def run_dag(airflow_db: None) -> Callable[..., dict[str, TaskRun]]:
         return _last_run(dag_id)
 
     return run
+
+
+@pytest.fixture
+def run_dag_of(run_dag: Callable[..., dict[str, TaskRun]], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Return what makes ``run_dag`` read another folder than the tests' own."""
+
+    def of(folder: Path) -> Callable[..., dict[str, TaskRun]]:
+        monkeypatch.setitem(os.environ, "AIRFLOW__CORE__DAGS_FOLDER", str(folder))
+        monkeypatch.setattr("airflow.settings.DAGS_FOLDER", str(folder))
+        return run_dag
+
+    return of
+
+
+@pytest.fixture
+def readme_dag() -> str:
+    """The DAG to paste that the README has."""
+    (dag,) = re.findall(r"```python\n(.*?)```", (HERE.parents[1] / "README.md").read_text(), re.DOTALL)
+    return str(dag)
 
 
 def _last_run(dag_id: str) -> dict[str, TaskRun]:

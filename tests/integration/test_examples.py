@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,10 +18,8 @@ Run = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def run_example(run_dag: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setitem(os.environ, "AIRFLOW__CORE__DAGS_FOLDER", str(EXAMPLES))
-    monkeypatch.setattr("airflow.settings.DAGS_FOLDER", str(EXAMPLES))
-    return run_dag
+def run_example(run_dag_of: Callable[[Path], Run]) -> Run:
+    return run_dag_of(EXAMPLES)
 
 
 def test_one_clip(emulator: RunningEmulator, run_example: Run) -> None:
@@ -83,10 +79,9 @@ def _make_assets_known() -> None:
     arguments.func(arguments)
 
 
-def test_the_dag_of_the_readme_can_be_read() -> None:
-    (dag,) = re.findall(r"```python\n(.*?)```", (EXAMPLES.parent / "README.md").read_text(), re.DOTALL)
+def test_the_dag_of_the_readme_can_be_read(readme_dag: str) -> None:
     read: dict[str, Any] = {}
-    exec(dag, read)  # noqa: S102 - it is our own
+    exec(readme_dag, read)  # noqa: S102 - it is our own
     assert read["find_images"]
 
 

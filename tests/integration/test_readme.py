@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,14 +20,17 @@ Run = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def run_readme(run_dag: Run, storage: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+def run_readme(
+    readme_dag: str,
+    run_dag_of: Callable[[Path], Run],
+    storage: S3,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Run:
     """Run the DAG that the README has, from a file of its own."""
-    (dag,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (tmp_path / "product_clips.py").write_text(dag)
-    monkeypatch.setitem(os.environ, "AIRFLOW__CORE__DAGS_FOLDER", str(tmp_path))
-    monkeypatch.setattr("airflow.settings.DAGS_FOLDER", str(tmp_path))
+    (tmp_path / "product_clips.py").write_text(readme_dag)
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(storage.connection))
-    return run_dag
+    return run_dag_of(tmp_path)
 
 
 def test_a_clip_for_each_image_and_tomorrow_for_the_new_ones(
@@ -46,9 +47,8 @@ def test_a_clip_for_each_image_and_tomorrow_for_the_new_ones(
     assert emulator.ledger()["count"] == 2
 
     storage.bucket.put_object(Key="images/new.jpg", Body=image)
-    ObjectStoragePath(
-        "s3://products", conn_id="aws_default"
-    ).fs.invalidate_cache()  # a task of its own process has seen no folder before
+    # A task is a process of its own, and has seen no folder before.
+    ObjectStoragePath("s3://products", conn_id="aws_default").fs.invalidate_cache()
     tasks = run_readme("product_clips")
     assert tasks["make_clip[0]"].xcoms["output_path"].endswith("products/clips/new.jpg.mp4")
     assert sorted(storage.contents("clips/")) == ["a mug.jpg.mp4", "new.jpg.mp4", "ü.jpg.mp4"]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 from .dags.events import CASES, Case
-from .real_airflow import forget
+from .real_airflow import airflow_root
 from .rounds import Outcome, campaign
 from .table import markdown
 
@@ -24,12 +22,10 @@ def main() -> int:
         "--folder", type=Path, help="where to keep everything; must not exist; default: thrown away"
     )
     options = parser.parse_args()
-    root = options.folder or Path(tempfile.mkdtemp(prefix="segmind-crash-")) / "airflow"
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     outcomes: list[dict[Case, Outcome]] = []
     started = time.monotonic()
     try:
-        with campaign(root.resolve()) as played:
+        with airflow_root(options.folder) as root, campaign(root) as played:
             _say(f"Airflow on {played.database} is up after {time.monotonic() - started:.0f} s")
             for number in range(1, options.rounds + 1):
                 began = time.monotonic()
@@ -39,8 +35,6 @@ def main() -> int:
                     told = [outcomes[-1][case].as_json() for case in CASES]
                     (root / f"round-{number}.json").write_text(json.dumps(told, indent=1))
     finally:
-        if not options.folder:
-            forget(root.parent)
         if outcomes:
             _say(markdown(outcomes))
     return 0

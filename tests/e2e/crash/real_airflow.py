@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
+import signal
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -99,14 +100,10 @@ class RealAirflow:
             for each in found
         ]
 
-    def xcom(self, dag_id: str, run: Run, row: TaskRow, key: str = "return_value") -> Any:
+    def xcom(self, run: Run, row: TaskRow, key: str = "return_value") -> Any:
         """Return what a task instance that succeeded has pushed; None if it has not."""
-        path = f"/dags/{dag_id}/dagRuns/{run_id(run)}/taskInstances/{row.task_id}/xcomEntries/{key}"
         with suppress(TimeoutError):
-            found = Waiting(XCOM_SECONDS).until(
-                "an XCom", lambda: self._api.get(path, map_index=row.map_index, stringify=False)
-            )
-            return found["value"]
+            return Waiting(XCOM_SECONDS).until("an XCom", lambda: run.xcom(row.task_id, key, row.map_index))
         return None
 
     def clear(self, dag_id: str, run: Run, task_id: str) -> None:
@@ -178,6 +175,16 @@ def _start(processes: Processes, home: AirflowHome, component: str, number: int)
     return processes.start(f"{component}-{number}", command, home.environment)
 
 
-def forget(root: Path) -> None:
-    """Delete the folder of an Airflow that has ended."""
-    shutil.rmtree(root, ignore_errors=True)
+@contextmanager
+def airflow_root(folder: Path | None) -> Iterator[Path]:
+    """
+    Yield the folder of an Airflow that a command line asks for. A SIGTERM ends the ``with`` block orderly.
+
+    :param folder: It, if it is to be kept; it must not exist. None for one that is thrown away in the end.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if folder is not None:
+        yield folder.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="segmind-e2e-", ignore_cleanup_errors=True) as thrown_away:
+        yield Path(thrown_away).resolve() / "airflow"

@@ -179,7 +179,7 @@ class _Round:
     def _returned(self, case: Case) -> set[str]:
         """Return the return values of a case's task instances."""
         run = self._runs[case.dag_id]
-        return {self._airflow.xcom(case.dag_id, run, row) for row in self._rows.of(case) if row.state == "success"}
+        return {self._airflow.xcom(run, row) for row in self._rows.of(case) if row.state == "success"}
 
 
 class _Rows:

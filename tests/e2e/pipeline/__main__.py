@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from ..crash.real_airflow import forget
+from ..crash.real_airflow import airflow_root
 from .played import played
 
 
@@ -24,14 +22,9 @@ def main() -> int:
         "--folder", type=Path, help="where to keep everything; must not exist; default: thrown away"
     )
     options = parser.parse_args()
-    root = options.folder or Path(tempfile.mkdtemp(prefix="segmind-pipeline-")) / "airflow"
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        deaths = options.images // 4 if options.deaths is None else options.deaths
-        outcome = played(root.resolve(), options.images, deaths, options.pause, options.seed)
-    finally:
-        if not options.folder:
-            forget(root.parent)
+    deaths = options.images // 4 if options.deaths is None else options.deaths
+    with airflow_root(options.folder) as root:
+        outcome = played(root, options.images, deaths, options.pause, options.seed)
     for name, value in asdict(outcome).items():
         sys.stdout.write(f"{name:20} {value}\n")
     return 0

@@ -26,18 +26,13 @@ class Killer:
     tasks: int = field(default=0, init=False)
     workers: int = field(default=0, init=False)
 
-    def kill_one(self, *, whole_worker: bool | None = None) -> bool:
-        """
-        Kill one of those that are busy, and tell whether there was one.
-
-        :param whole_worker: Whether the worker goes and not its task; None leaves it to chance.
-        """
+    def kill_one(self) -> bool:
+        """Kill one of those that are busy, and tell whether there was one."""
         busy = self._busy()
         if not busy:
             return False
         worker, task = self.random.choice(busy)
-        if whole_worker is None:
-            whole_worker = self.random.random() < 1 / 2
+        whole_worker = self.random.random() < 1 / 2
         with suppress(psutil.Error):
             (worker if whole_worker else task).send_signal(signal.SIGKILL)
             self.workers += whole_worker

@@ -127,9 +127,7 @@ def _run(
     seconds = time.monotonic() - began
     rows = [row for row in airflow.rows(DAG_ID, run) if row.task_id == TASK_ID]
     charges = [each for each in segmind.ledger()["charges"] if each["charged"]]
-    where = {
-        airflow.xcom(DAG_ID, run, row, "request_id"): airflow.xcom(DAG_ID, run, row, "output_path") for row in rows
-    }
+    where = {airflow.xcom(run, row, "request_id"): airflow.xcom(run, row, "output_path") for row in rows}
     stored, strangers = _stored(segmind, storage, names, charges, where)
     return Outcome(
         images=len(names),
