@@ -35,7 +35,7 @@ ui: install ## The same, and keep Airflow up for a look in the browser
 	@$(BIN)/python -m demo --keep
 
 test: install ## Run all tests that need no server of yours
-	$(BIN)/python -m pytest -q --numprocesses 3 --dist loadfile --no-loadscope-reorder \
+	$(BIN)/python -m pytest -q --numprocesses 4 --dist loadfile --no-loadscope-reorder \
 		-m 'not interrupted and not long' tests/e2e/test_demo.py tests/integration tests/unit
 
 test-interrupted: install ## Interrupt a real Airflow in the middle of the demo: nothing is left of it

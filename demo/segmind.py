@@ -26,7 +26,7 @@ CLIP_SECONDS = 145
 CLIP_PRICE = 0.91
 
 _IMAGES = EXAMPLE_DAGS / "images"
-_TIME_SCALE = 0.08
+_TIME_SCALE = 0.16
 _SECONDS_PER_CALL = 10.0
 _LISTENING = re.compile(r"listening on (http://\S+)")
 
@@ -58,7 +58,7 @@ class Segmind(Protocol):
 
 
 class EmulatedSegmind:
-    """The emulator, which makes clips twelve times as fast, and charges nobody."""
+    """The emulator, which makes clips six times as fast, and charges nobody."""
 
     time_limit = 240.0
     costs_money = False
