@@ -41,7 +41,7 @@ test: install ## Run all tests that need no server of yours
 test-interrupted: install ## Interrupt a real Airflow in the middle of the demo: nothing is left of it
 	$(BIN)/python -m pytest -q --numprocesses 2 -m interrupted tests/e2e/test_demo.py
 
-test-long: install ## Run the tests that take long: 50 mapped tasks, the DAG of the README, Airflows that send lineage
+test-long: install ## Run the tests that take long: mapped tasks, the DAG of the README, lineage, some rate limits
 	$(BIN)/python -m pytest -q -m long tests/integration
 
 test-crashes: install ## Kill a real Airflow at every point of a task, and count the charges

@@ -10,12 +10,12 @@ import pytest
 
 from airflow_provider_segmind.emulator.running import RunningEmulator
 
+pytestmark = pytest.mark.long
+
 Run = Callable[..., dict[str, Any]]
 
 
-@pytest.mark.parametrize(
-    ("dag_id", "instances", "lost"), [("mapped", 4, 2), pytest.param("mapped_many", 50, 5, marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize(("dag_id", "instances", "lost"), [("mapped", 4, 2), ("mapped_many", 50, 5)])
 def test_mapped_tasks_with_the_same_parameters_each_get_their_own(
     emulator: RunningEmulator,
     run_dag: Run,

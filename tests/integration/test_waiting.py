@@ -65,9 +65,12 @@ def submitted(timeout: float = 30, age: float = 0) -> FollowedRequest:
     "fault",
     [
         *({"on": "status", "status": status} for status in (404, 500, 502, 503, 504)),
+        *({"on": "status", "status": 429, "reset_in": 0.5, "reset_format": form} for form in ("iso", "none")),
         *(
-            {"on": "status", "status": 429, "reset_in": 0.5, "reset_format": form}
-            for form in ("iso", "rfc1123", "epoch", "epoch_ms", "none")
+            pytest.param(
+                {"on": "status", "status": 429, "reset_in": 0.5, "reset_format": form}, marks=pytest.mark.long
+            )
+            for form in ("rfc1123", "epoch", "epoch_ms")
         ),
         *({"on": "status", "drop": when} for when in ("before", "midway")),
         *({"on": "status", "body": body} for body in ("html", "truncated", "not_json", "list", "empty")),
