@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from . import schedule, small_key, triggerer
+from . import schedule, small_key, storing, triggerer
 from .report import HERE, Section, machine
 
 Run = Callable[..., Section]
@@ -15,8 +15,9 @@ BENCHMARKS: dict[str, Run] = {
     "schedule": schedule.run,
     "small_key": small_key.run,
     "triggerer": triggerer.run,
+    "storing": storing.run,
 }
-INTRODUCTION = """# What waiting costs
+INTRODUCTION = """# What waiting and storing cost
 
 Written by `make bench{flag}`, on {machine}. Everything in one table ran in one run, side by side or in turn,
 against the emulator on the same machine; look at the ratios.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ class S3:
         found = self.bucket.objects.filter(Prefix=prefix)
         return {each.key.removeprefix(prefix): each.get()["Body"].read() for each in found}
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Return how many bytes lie below a prefix, by the rest of the key."""
+        return {each.key.removeprefix(prefix): each.size for each in self.bucket.objects.filter(Prefix=prefix)}
+
     def unfinished_uploads(self) -> int:
         """Return how many uploads were begun and not completed: nobody sees them, but they take space."""
         listed = self.bucket.meta.client.list_multipart_uploads(Bucket=self.bucket.name)
@@ -39,6 +44,7 @@ def s3_server(bucket: str) -> Iterator[S3]:
     import boto3
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line for each request
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:

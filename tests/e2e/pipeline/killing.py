@@ -28,7 +28,7 @@ class Killer:
 
     def kill_one(self) -> bool:
         """Kill one of those that are busy, and tell whether there was one."""
-        busy = self._busy()
+        busy = busy_workers(self.scheduler)
         if not busy:
             return False
         worker, task = self.random.choice(busy)
@@ -40,11 +40,13 @@ class Killer:
             return True
         return False
 
-    def _busy(self) -> list[tuple[psutil.Process, psutil.Process]]:
-        with suppress(psutil.Error):
-            workers = psutil.Process(self.scheduler).children()
-            return [(worker, task) for worker in workers for task in _children(worker)]
-        return []
+
+def busy_workers(scheduler: int) -> list[tuple[psutil.Process, psutil.Process]]:
+    """Return the workers that have a task, each with the process of its task."""
+    with suppress(psutil.Error):
+        workers = psutil.Process(scheduler).children()
+        return [(worker, task) for worker in workers for task in _children(worker)]
+    return []
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
