@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from sys import intern
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -47,7 +48,9 @@ class SegmindRequestTrigger(BaseTrigger):
         expected_duration: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.segmind_conn_id = segmind_conn_id
+        # Copies of the same words in a thousand triggers would take a hundredth of their memory.
+        self.segmind_conn_id = intern(str(segmind_conn_id))
+        model = intern(str(model)) if model else None
         self.request = FollowedRequest(request_id, submitted_at, deadline, poll_interval, model, expected_duration)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
