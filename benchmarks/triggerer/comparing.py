@@ -38,7 +38,11 @@ def above_sleeping(outcomes: Sequence[Outcome], outcome: Outcome) -> float | Non
 
 
 def memory_per_trigger(outcomes: Sequence[Outcome], kind: Kind) -> float | None:
-    """Return the KiB for each more trigger that waits: what the first one imports does not count."""
+    """
+    Return the KiB for each more trigger that waits, between the two largest sizes.
+
+    What is there once does not count: what the first one imports, and the few sockets that the first hundred open.
+    """
     grown = [
         (each.size, each.memory_growth)
         for size in sizes(outcomes)
@@ -46,7 +50,7 @@ def memory_per_trigger(outcomes: Sequence[Outcome], kind: Kind) -> float | None:
     ]
     if len(grown) < 2:
         return None
-    (few, little), (many, much) = grown[0], grown[-1]
+    (few, little), (many, much) = grown[-2:]
     return (much - little) * KIB / (many - few)
 
 
