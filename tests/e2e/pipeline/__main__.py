@@ -16,7 +16,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.e2e.pipeline", description=__doc__)
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--deaths", type=int, help="at most so many; default: a quarter of the images")
-    parser.add_argument("--pause", type=float, default=4.0, help="mean seconds between two deaths")
+    parser.add_argument(
+        "--pause",
+        type=float,
+        default=1.5,
+        help="mean seconds between two deaths; if they last until few tasks are left, those die too often",
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--folder", type=Path, help="where to keep everything; must not exist; default: thrown away"

@@ -25,16 +25,21 @@ EXAMPLES = Path(__file__).parents[3] / "example_dags"
 DAG_ID, TASK_ID = "segmind_folder_of_images", "make_clip"
 BUCKET = "products"
 CLIP_SECONDS = 10.0
+DOLLARS_PER_IMAGE = 5.0
+"""Enough to pay for five clips of each: whoever pays twice shall be seen, and not be stopped."""
+
 RUN_SECONDS = 2400.0
 PAUSE = 0.2
 SETTINGS = {
     "CORE__DAGS_FOLDER": str(EXAMPLES),
     "CORE__PLUGINS_FOLDER": str(Path(__file__).parent / "plugins"),
-    "CORE__DEFAULT_TASK_RETRIES": "3",
     "CORE__DEFAULT_TASK_RETRY_DELAY": "2",
     "CORE__MAX_ACTIVE_TASKS_PER_DAG": "1000",
     "CORE__PARALLELISM": "8",
+    "SCHEDULER__TASK_QUEUED_TIMEOUT": "30",
+    "SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
 }
+"""A worker may die with a task that it has taken and not begun: Airflow by itself waits ten minutes for it."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ def played(root: Path, images: int, deaths: int, pause: float, seed: int) -> Out
     """
     with (
         patch.object(media, "rendering", None),  # all clips look alike: rendering would take the time of the tasks
-        running_emulator(latency=CLIP_SECONDS) as segmind,
+        running_emulator(latency=CLIP_SECONDS, credits=DOLLARS_PER_IMAGE * images) as segmind,
         s3_server(BUCKET) as storage,
         database() as (_, of_database),
     ):
@@ -127,7 +132,8 @@ def _run(
     seconds = time.monotonic() - began
     rows = [row for row in airflow.rows(DAG_ID, run) if row.task_id == TASK_ID]
     charges = [each for each in segmind.ledger()["charges"] if each["charged"]]
-    where = {airflow.xcom(run, row, "request_id"): airflow.xcom(run, row, "output_path") for row in rows}
+    done = [row for row in rows if row.state == "success"]
+    where = {airflow.xcom(run, row, "request_id"): airflow.xcom(run, row, "output_path") for row in done}
     stored, strangers = _stored(segmind, storage, names, charges, where)
     return Outcome(
         images=len(names),
