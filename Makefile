@@ -13,7 +13,7 @@ COMMA := ,
 FORGETFUL := tests/integration/test_paid_once.py::test_an_airflow_that_cannot_remember_says_so
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test test-interrupted test-long test-crashes test-pipeline bench check install-versions check-versions version-% build format constraints clean
+.PHONY: help install demo ui test test-interrupted test-long test-crashes test-pipeline bench check check-versions version-% build format constraints clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,9 +67,6 @@ build: install
 	$(BIN)/uv pip install --quiet --python .venvs/wheel/bin/python --constraint $(CONSTRAINTS) dist/*.whl
 	@AIRFLOW_HOME=$(CURDIR)/.venvs/wheel/airflow .venvs/wheel/bin/airflow providers list 2>/dev/null \
 		| grep airflow-provider-segmind
-
-install-versions: ## Install what check-versions needs
-	$(foreach version,$(VERSIONS),$(MAKE) install AIRFLOW=$(version) &&) true
 
 check-versions: $(addprefix version-,$(VERSIONS)) ## Run the tests on the older Airflows
 
