@@ -8,6 +8,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_segmind.exceptions import (
     DownloadError,
+    OutputNotStoredError,
     RequestTimeoutError,
     SegmindError,
     SubmitUnresolvedError,
@@ -25,7 +26,7 @@ REQUEST_ID_KEY = "request_id"
 RESULT_KEY = "result"
 METRICS_KEY = "metrics"
 
-_GOES_ON = (RequestTimeoutError, SubmitUnresolvedError, DownloadError)
+_GOES_ON = (RequestTimeoutError, SubmitUnresolvedError, DownloadError, OutputNotStoredError)
 
 
 def push_request_id(context: Context, request_id: str) -> None:

@@ -240,6 +240,15 @@ class OutputError(SegmindError):
     summary = "The output could not be stored"
 
 
+class OutputNotStoredError(OutputError):
+    """The storage did not take the output, which may pass: no permission, no space, a bucket that is not there."""
+
+    advice = (
+        "It was charged, and lies at Segmind for seven days. Look at output_path and output_conn_id; if the task "
+        "has failed for good, clear it."
+    )
+
+
 class DownloadError(OutputError):
     """
     The output could not be fetched, which may pass.
@@ -312,6 +321,7 @@ _BY_NAME: dict[str, type[SegmindError]] = {
         UnreadableResponseError,
         UnusableOutputError,
         OutputError,
+        OutputNotStoredError,
         DownloadError,
         OutputGoneError,
         OutputTooLargeError,

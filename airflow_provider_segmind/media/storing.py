@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from airflow_provider_segmind.api.download import Download
+from airflow_provider_segmind.api.locations import without_login
+from airflow_provider_segmind.exceptions import OutputNotStoredError, SegmindError
 from airflow_provider_segmind.media.places import place
 
 _LOCAL = ("", "file", "local")
@@ -79,7 +81,7 @@ class OutputStore:
         :param stored_before: Files of this request that an earlier try has stored: they are not fetched again, if
             they are still there.
         :param keep: Is told after each file what is stored by then.
-        :raises OutputError: If one cannot be fetched. What is stored of it is removed.
+        :raises OutputError: If one cannot be fetched or stored. What is stored of it is removed.
         """
         targets = [
             self._target(url, request_id, number if len(urls) > 1 else None)
@@ -87,10 +89,13 @@ class OutputStore:
         ]
         known = {each.path: each for each in stored_before if each.path in targets}
         for url, target in zip(urls, targets, strict=True):
-            if target in known and self._is_there(known[target]):
+            with _told(target, request_id):
+                there = target in known and self._is_there(known[target])
+                if not there:
+                    known[target] = self._stored(url, target, request_id)
+            if there:
                 log.info("%s is stored already", target)
             else:
-                known[target] = self._stored(url, target, request_id)
                 log.info("Stored %s: %d bytes", target, known[target].size)
                 keep(list(known.values()))
         return [known[target] for target in targets]
@@ -133,3 +138,15 @@ class OutputStore:
 
     def _at(self, path: str) -> Any:
         return place(path, self._conn_id)
+
+
+@contextmanager
+def _told(path: str, request_id: str) -> Iterator[None]:
+    """Tell which output it was that a storage did not take: storages raise whatever they like."""
+    try:
+        yield
+    except SegmindError:
+        raise
+    except Exception as error:
+        words = f"{path}: {type(error).__name__}: {error}"
+        raise OutputNotStoredError(without_login(words), request_id=request_id) from error

@@ -20,6 +20,7 @@ from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.exceptions import (
     DownloadError,
     InvalidParameterError,
+    OutputNotStoredError,
     OutputRefusedError,
     OutputTooLargeError,
 )
@@ -118,6 +119,20 @@ def test_what_is_no_video_is_told_and_not_stored(
     assert words in log
     assert emulator.ledger()["charges"][0]["request_id"] in log
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_storage_that_does_not_take_it_is_told_with_the_request(
+    emulator: RunningEmulator, run_dag: Run, said: Callable[[], str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    clip = run_dag("kling", output_path=str(tmp_path / "file" / "clip.mp4"))["clip"]
+    assert (clip.state, clip.try_number) == ("failed", 3 if REMEMBERS else 1)
+    assert emulator.ledger()["submits"] == 1
+    log = said()
+    request_id = emulator.ledger()["charges"][0]["request_id"]
+    assert f"The output could not be stored: {tmp_path}/file/clip.mp4: " in log
+    assert f"(request_id={request_id})" in log
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize(
@@ -248,6 +263,13 @@ def test_a_body_without_a_length_may_not_be_larger_than_allowed_and_leaves_nothi
     with pytest.raises(OutputTooLargeError):
         store.store([f"{host.url}/a.mp4"], "req-1")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bucket_that_is_not_there_is_told_with_the_request(bucket: Any, host: Host) -> None:
+    store = OutputStore("s3://no-such-bucket/clip.mp4", "storage", 2**20, fetching_from(host))
+    with pytest.raises(OutputNotStoredError, match=r"s3://no-such-bucket/clip.mp4: \w+Error: ") as caught:
+        store.store([f"{host.url}/a.mp4"], "7d1c")
+    assert caught.value.request_id == "7d1c"
 
 
 def test_several_files_get_numbers_and_are_not_fetched_again(host: Host, tmp_path: Path) -> None:
