@@ -75,16 +75,17 @@ class NonblockingTransport:
         """
         if call.charged:
             raise RuntimeError("only a worker may send what is charged: a trigger may be run twice")
-        line = await self._recent_line()
-        async with line.budget.sending(call.turn, call.request_id):
-            line, sent_at = await self._recent_line(), time.monotonic()
-            try:
-                return await self._sent(call, line)
-            except AuthenticationError:
-                renewed = await self._line(sent_at, necessary=True)
-                if renewed.connection == line.connection:
-                    raise
-            return await self._sent(call, renewed)
+        while True:
+            line = await self._recent_line()
+            async with line.budget.sending(call.turn, call.request_id):
+                current, sent_at = await self._recent_line(), time.monotonic()
+                if current.budget is line.budget:  # else the key was changed meanwhile, and the turn was another's
+                    try:
+                        return await self._sent(call, current)
+                    except AuthenticationError:
+                        renewed = await self._line(sent_at, necessary=True)
+                        if renewed.connection == current.connection:
+                            raise
 
     async def budget(self) -> Budget:
         """Return what the connection's key may send."""

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.awaited_turn import AwaitedTurn
 from airflow_provider_segmind.durability import submission
 from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.exceptions import RateLimitedError, UnreachableError
 from airflow_provider_segmind.hooks import nonblocking
-from airflow_provider_segmind.hooks.segmind import SegmindHook
+from airflow_provider_segmind.hooks.segmind import SegmindAsyncHook, SegmindHook
 from airflow_provider_segmind.triggers.events import read_event, read_turn
 from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
 from airflow_provider_segmind.triggers.turn import SegmindTurnTrigger
@@ -145,3 +146,28 @@ def test_a_429_pauses_all_that_wait_with_the_key_until_the_reset(
     paused = [poll for poll in told if refused_at + 0.2 < poll["monotonic"] < refused_at + 1.4]
     assert paused == []
     assert sum(poll["status"] == 429 for poll in told) == 1
+
+
+def test_a_429_to_a_key_that_was_just_renewed_pauses_those_with_the_same_key(
+    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = SegmindHook().submit("fast-text-to-image", {"prompt": "a fox"}).request_id
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(emulator.connection("SG_fedcba9876543210")))
+    emulator.faults(
+        {"on": "status", "status": 401, "count": 1},
+        {"on": "status", "status": 429, "reset_in": 2, "count": 1},
+    )
+
+    async def paused() -> float:
+        async with SegmindAsyncHook("segmind_default") as renewed, SegmindAsyncHook("other") as other:
+            await renewed.send(calls.credits())
+            monkeypatch.setenv(
+                "AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(emulator.connection("SG_fedcba9876543210"))
+            )
+            with pytest.raises(RateLimitedError):
+                await renewed.send(calls.status(request_id))
+            began = time.monotonic()
+            await other.send(calls.status(request_id))
+            return time.monotonic() - began
+
+    assert asyncio.run(paused()) > 0.9
