@@ -22,8 +22,8 @@ MINUTE = 60.0
 MOST_AT_ONCE = 4
 """
 Calls under way at the same time: so many may still go out after a 429 that they do not know of, and so many
-sockets stay open, with a buffer of 256 KiB each. It is Segmind's largest plan, 1,000 requests a minute, if an
-answer takes 0.24 s.
+sockets of a connection are needed, whose TLS has a buffer of 256 KiB each. It is Segmind's largest plan, 1,000
+requests a minute, if an answer takes 0.24 s.
 """
 
 LATEST_RESUMPTION = 1.0

@@ -11,6 +11,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -48,6 +49,10 @@ class _Line:
     since: float
 
 
+class _KeyChangedError(Exception):
+    """The turn was that of a key that is not the connection's any more."""
+
+
 class NonblockingTransport:
     """
     Sends calls concurrently over one session. Sends each call once: those who wait look again anyway.
@@ -75,17 +80,21 @@ class NonblockingTransport:
         """
         if call.charged:
             raise RuntimeError("only a worker may send what is charged: a trigger may be run twice")
+        renewed = False
         while True:
             line = await self._recent_line()
-            async with line.budget.sending(call.turn, call.request_id):
-                current, sent_at = await self._recent_line(), time.monotonic()
-                if current.budget is line.budget:  # else the key was changed meanwhile, and the turn was another's
+            with suppress(_KeyChangedError):
+                async with line.budget.sending(call.turn, call.request_id):
+                    current, sent_at = await self._recent_line(), time.monotonic()
+                    if current.budget is not line.budget:
+                        raise _KeyChangedError
                     try:
                         return await self._sent(call, current)
                     except AuthenticationError:
-                        renewed = await self._line(sent_at, necessary=True)
-                        if renewed.connection == current.connection:
+                        if renewed or not await self._changed_since(sent_at, current):
                             raise
+                        renewed = True
+                        raise _KeyChangedError from None
 
     async def budget(self) -> Budget:
         """Return what the connection's key may send."""
@@ -118,6 +127,9 @@ class NonblockingTransport:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise call.unanswered(_in_short(error)) from error
         return call.read(response)
+
+    async def _changed_since(self, moment: float, line: _Line) -> bool:
+        return (await self._line(moment, necessary=True)).connection != line.connection
 
     async def _recent_line(self) -> _Line:
         return await self._line(time.monotonic() - LOOKUP_LIFETIME)

@@ -48,9 +48,9 @@ class SegmindRequestTrigger(BaseTrigger):
         expected_duration: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        # Copies of the same words in a thousand triggers would take a hundredth of their memory.
-        self.segmind_conn_id = intern(str(segmind_conn_id))
-        model = intern(str(model)) if model else None
+        # Copies of the same words would take a hundredth of the memory of a thousand triggers.
+        self.segmind_conn_id = segmind_conn_id and intern(str(segmind_conn_id))
+        model = model and intern(str(model))
         self.request = FollowedRequest(request_id, submitted_at, deadline, poll_interval, model, expected_duration)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:

@@ -148,22 +148,24 @@ def test_a_429_pauses_all_that_wait_with_the_key_until_the_reset(
     assert sum(poll["status"] == 429 for poll in told) == 1
 
 
+@pytest.mark.parametrize("noticed", ["rejected", "in the queue"])
 def test_a_429_to_a_key_that_was_just_renewed_pauses_those_with_the_same_key(
-    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch, noticed: str
 ) -> None:
     request_id = SegmindHook().submit("fast-text-to-image", {"prompt": "a fox"}).request_id
-    monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(emulator.connection("SG_fedcba9876543210")))
-    emulator.faults(
-        {"on": "status", "status": 401, "count": 1},
-        {"on": "status", "status": 429, "reset_in": 2, "count": 1},
-    )
+    tell_the_limit(emulator, monkeypatch, 60)
+    new_key = json.dumps(emulator.connection("SG_fedcba9876543210"))
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", new_key)
+    if noticed == "rejected":
+        emulator.faults({"on": "status", "status": 401, "count": 1})
+    else:
+        monkeypatch.setattr(nonblocking, "LOOKUP_LIFETIME", 0.5)
+    emulator.faults({"on": "status", "status": 429, "reset_in": 2, "count": 1})
 
     async def paused() -> float:
         async with SegmindAsyncHook("segmind_default") as renewed, SegmindAsyncHook("other") as other:
             await renewed.send(calls.credits())
-            monkeypatch.setenv(
-                "AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(emulator.connection("SG_fedcba9876543210"))
-            )
+            monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", new_key)
             with pytest.raises(RateLimitedError):
                 await renewed.send(calls.status(request_id))
             began = time.monotonic()
