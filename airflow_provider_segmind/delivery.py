@@ -8,6 +8,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_segmind.exceptions import (
     DownloadError,
+    OutputError,
+    OutputGoneError,
     OutputNotStoredError,
     RequestTimeoutError,
     SegmindError,
@@ -60,5 +62,14 @@ def task_failure(error: SegmindError, *, remembered: bool = False) -> Exception:
     :param remembered: Whether the next try will know the request, so that it goes on with it instead of paying
         for another one.
     """
-    can_retry = error.can_retry or (remembered and isinstance(error, _GOES_ON))
-    return error if can_retry else AirflowFailException(str(error))
+    if error.can_retry or (remembered and isinstance(error, _GOES_ON)):
+        return error
+    return AirflowFailException(f"{error}{_what_clearing_costs(error, remembered)}")
+
+
+def _what_clearing_costs(error: SegmindError, remembered: bool) -> str:
+    if not isinstance(error, OutputError) or isinstance(error, OutputGoneError):
+        return ""
+    if remembered:
+        return " Then clear the task: that pays nothing more."
+    return " Clearing the task would pay for another one: the address of this one is in the XCom `result`."

@@ -243,10 +243,7 @@ class OutputError(SegmindError):
 class OutputNotStoredError(OutputError):
     """The storage did not take the output, which may pass: no permission, no space, a bucket that is not there."""
 
-    advice = (
-        "It was charged, and lies at Segmind for seven days. Look at output_path and output_conn_id; if the task "
-        "has failed for good, clear it."
-    )
+    advice = "It was charged, and lies at Segmind for seven days. Look at output_path and output_conn_id."
 
 
 class DownloadError(OutputError):
@@ -277,7 +274,7 @@ class OutputTooLargeError(OutputError):
     """The output is larger than ``max_output_bytes``."""
 
     summary = "The output is too large"
-    advice = "It was charged. Raise max_output_bytes and clear the task: that pays nothing more."
+    advice = "It was charged. Raise max_output_bytes."
 
 
 class OutputRefusedError(OutputError):

@@ -59,7 +59,7 @@ def _once(
             while chunk := answer.raw.read(CHUNK):
                 if new := download.taken(chunk):
                     yield new
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise download.broken(f"{type(error).__name__}") from error
     download.ended()
 

@@ -94,9 +94,9 @@ class OutputStore:
                 if not there:
                     known[target] = self._stored(url, target, request_id)
             if there:
-                log.info("%s is stored already", target)
+                log.info("%s is stored already", without_login(target))
             else:
-                log.info("Stored %s: %d bytes", target, known[target].size)
+                log.info("Stored %s: %d bytes", without_login(target), known[target].size)
                 keep(list(known.values()))
         return [known[target] for target in targets]
 

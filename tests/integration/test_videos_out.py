@@ -121,14 +121,17 @@ def test_what_is_no_video_is_told_and_not_stored(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("durable", [True, False], ids=["remembered", "forgotten"])
 def test_a_storage_that_does_not_take_it_is_told_with_the_request(
-    emulator: RunningEmulator, run_dag: Run, said: Callable[[], str], tmp_path: Path
+    emulator: RunningEmulator, run_dag: Run, said: Callable[[], str], tmp_path: Path, durable: bool
 ) -> None:
     (tmp_path / "file").touch()
-    clip = run_dag("kling", output_path=str(tmp_path / "file" / "clip.mp4"))["clip"]
-    assert (clip.state, clip.try_number) == ("failed", 3 if REMEMBERS else 1)
+    clip = run_dag("kling", output_path=str(tmp_path / "file" / "clip.mp4"), durable=durable)["clip"]
+    remembered = REMEMBERS and durable
+    assert (clip.state, clip.try_number) == ("failed", 3 if remembered else 1)
     assert emulator.ledger()["submits"] == 1
     log = said()
+    assert ("Clearing the task would pay for another one" in log) is not remembered
     request_id = emulator.ledger()["charges"][0]["request_id"]
     assert f"The output could not be stored: {tmp_path}/file/clip.mp4: " in log
     assert f"(request_id={request_id})" in log
