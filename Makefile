@@ -50,7 +50,7 @@ test-crashes: install ## Kill a real Airflow at every point of a task, and count
 test-pipeline: install ## Turn a folder of images in S3 into clips on a real Airflow, and kill its workers at random
 	$(BIN)/python -m pytest -q tests/e2e/test_pipeline.py
 
-bench: install ## Measure what waiting and storing cost, next to what one would write instead (LONG=1: the sizes that take an hour, too)
+bench: install ## Measure what waiting and storing cost, next to what one would write instead (LONG=1: the sizes that take fifty minutes, too)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) --group bench
 	$(BIN)/python -m benchmarks $(if $(LONG),--long)
 

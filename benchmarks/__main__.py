@@ -28,7 +28,7 @@ def main() -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(BENCHMARKS)}; default: all")
-    parser.add_argument("--long", action="store_true", help="the sizes and repetitions that take an hour, too")
+    parser.add_argument("--long", action="store_true", help="the sizes that take fifty minutes, too")
     parser.add_argument("--folder", type=Path, default=HERE, help="gets results.md and the pictures")
     options = parser.parse_args()
     strangers = set(options.names) - BENCHMARKS.keys()

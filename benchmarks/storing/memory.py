@@ -10,6 +10,8 @@ from statistics import median
 
 import psutil
 
+from tests.e2e.pipeline.killing import busy_workers
+
 EVERY = 0.02
 MIB = 1024.0
 
@@ -44,10 +46,8 @@ def watched(scheduler: int) -> Iterator[Peak]:
 
     def watch() -> None:
         while not stop.wait(EVERY):
-            with suppress(psutil.Error):  # workers come and go
-                for worker in psutil.Process(scheduler).children():
-                    for task in worker.children():
-                        peak.highest = max(peak.highest, _mib(task.pid, "VmHWM"))
+            for _, task in busy_workers(scheduler):
+                peak.highest = max(peak.highest, _mib(task.pid, "VmHWM"))
 
     watching = threading.Thread(target=watch, daemon=True)
     watching.start()

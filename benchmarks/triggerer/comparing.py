@@ -41,7 +41,7 @@ def memory_per_trigger(outcomes: Sequence[Outcome], kind: Kind) -> float | None:
     """
     Return the KiB for each more trigger that waits, between the two largest sizes.
 
-    What is there once does not count: what the first one imports, and the few sockets that the first hundred open.
+    What the smaller one has already does not count: what the first trigger imports, and the few sockets of all.
     """
     grown = [
         (each.size, each.memory_growth)

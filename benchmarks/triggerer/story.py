@@ -116,9 +116,9 @@ def _memory(outcomes: Sequence[Outcome]) -> str:
     ]
     return (
         "**Memory** of the process with the event loop (its own, USS) while all wait, above what it had before. "
-        "The first trigger brings its imports, and the first hundred open all the sockets that a thousand use (at "
-        "most four, with a buffer of 256 KiB in `asyncio` each): so a further trigger is one between the two "
-        f"largest N, in parentheses as a multiple of `sleeping`.\n\n{table(heads, rows)}"
+        "A further trigger is one of those between the two largest N, in parentheses as a multiple of `sleeping`: "
+        "it does not count what the smaller N has already, as the imports of the first trigger, and the sockets "
+        f"of `segmind`, at most four with a buffer of 256 KiB each.\n\n{table(heads, rows)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""This provider's way: the DAG of the README."""
+"""This provider's way: the DAG of the README, for every file in the folder."""
 
 from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, task
 

@@ -36,10 +36,10 @@ SETTINGS = {
     "CORE__DEFAULT_TASK_RETRY_DELAY": "2",
     "CORE__MAX_ACTIVE_TASKS_PER_DAG": "1000",
     "CORE__PARALLELISM": "8",
+    # A worker may die with a task that it has taken and not begun: Airflow by itself waits ten minutes for it.
     "SCHEDULER__TASK_QUEUED_TIMEOUT": "30",
     "SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
 }
-"""A worker may die with a task that it has taken and not begun: Airflow by itself waits ten minutes for it."""
 
 
 @dataclass(frozen=True)
