@@ -71,5 +71,5 @@ def _what_clearing_costs(error: SegmindError, remembered: bool) -> str:
     if not isinstance(error, OutputError) or isinstance(error, OutputGoneError):
         return ""
     if remembered:
-        return " Then clear the task: that pays nothing more."
+        return " Clearing the task pays nothing more."
     return " Clearing the task would pay for another one: the address of this one is in the XCom `result`."

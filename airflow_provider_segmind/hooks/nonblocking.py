@@ -11,7 +11,6 @@ import asyncio
 import ssl
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -83,18 +82,18 @@ class NonblockingTransport:
         renewed = False
         while True:
             line = await self._recent_line()
-            with suppress(_KeyChangedError):
+            try:
                 async with line.budget.sending(call.turn, call.request_id):
                     current, sent_at = await self._recent_line(), time.monotonic()
                     if current.budget is not line.budget:
                         raise _KeyChangedError
-                    try:
-                        return await self._sent(call, current)
-                    except AuthenticationError:
-                        if renewed or not await self._changed_since(sent_at, current):
-                            raise
-                        renewed = True
-                        raise _KeyChangedError from None
+                    return await self._sent(call, current)
+            except _KeyChangedError:
+                continue
+            except AuthenticationError:
+                if renewed or not await self._changed_since(sent_at, current):
+                    raise
+                renewed = True
 
     async def budget(self) -> Budget:
         """Return what the connection's key may send."""

@@ -90,14 +90,12 @@ class OutputStore:
         known = {each.path: each for each in stored_before if each.path in targets}
         for url, target in zip(urls, targets, strict=True):
             with _told(target, request_id):
-                there = target in known and self._is_there(known[target])
-                if not there:
-                    known[target] = self._stored(url, target, request_id)
-            if there:
-                log.info("%s is stored already", without_login(target))
-            else:
-                log.info("Stored %s: %d bytes", without_login(target), known[target].size)
-                keep(list(known.values()))
+                if target in known and self._is_there(known[target]):
+                    log.info("%s is stored already", without_login(target))
+                    continue
+                known[target] = self._stored(url, target, request_id)
+            log.info("Stored %s: %d bytes", without_login(target), known[target].size)
+            keep(list(known.values()))
         return [known[target] for target in targets]
 
     def _target(self, url: str, request_id: str, number: int | None) -> str:
