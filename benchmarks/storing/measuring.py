@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from airflow_provider_segmind.emulator import media
-from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
 from benchmarks.storing.memory import watched
 from demo.airflow_api import Run
-from tests.e2e.crash.database import database
-from tests.e2e.crash.real_airflow import RealAirflow, real_airflow
 from tests.e2e.crash.waiting import Waiting
 from tests.e2e.pipeline.killing import busy_workers
-from tests.s3 import S3, s3_server
+from tests.e2e.pipeline.rig import Rig, rigged
 
 HERE = Path(__file__).parent
 IMAGE = HERE.parents[1] / "example_dags" / "images" / "mug.jpg"
 WAYS = ("ours", "usual")
-CONN_ID = "segmind"
+CONN_ID = "segmind_default"
 LATENCY = 5.0
 SECONDS_OF_VIDEO = 5
 RUN_SECONDS = 600.0
@@ -78,53 +73,55 @@ class Measured:
 
 def measured(size: int) -> Measured:
     """Measure both ways."""
-    with _rig(size) as rig:
-        return Measured(size, tuple(rig.outcome(way) for way in WAYS))
+    with (
+        tempfile.TemporaryDirectory(prefix="segmind-storing-") as folder,
+        rigged(Path(folder) / "airflow", SETTINGS, latency=LATENCY) as rig,
+    ):
+        measuring = _Measuring(rig, size)
+        return Measured(size, tuple(measuring.outcome(way) for way in WAYS))
 
 
 @dataclass
-class _Rig:
+class _Measuring:
+    rig: Rig
     size: int
-    airflow: RealAirflow
-    segmind: RunningEmulator
-    storage: S3
 
     def outcome(self, way: str) -> Outcome:
         above_idle = self._large(way)
         left, unfinished, run = self._killed(way)
-        tries = max(row.tries for row in self.airflow.rows(way, run) if row.task_id == "make_clip")
-        charged = [each for each in self.segmind.ledger()["charges"] if each["charged"]]
+        tries = max(row.tries for row in self.rig.airflow.rows(way, run) if row.task_id == "make_clip")
+        charged = [each for each in self.rig.segmind.ledger()["charges"] if each["charged"]]
         return Outcome(way, _lines(way), above_idle, left, unfinished, tries, len(charged), str(run.state()))
 
     def _large(self, way: str) -> float:
-        with _videos_of(self.size), watched(self.airflow.scheduler_pid) as peak:
+        with _videos_of(self.size), watched(self.rig.airflow.scheduler_pid) as peak:
             self._ended(self._started(way, f"{way}/large"))
-        stored = list(self.storage.sizes(f"{way}/large/clips/").values())
+        stored = list(self.rig.storage.sizes(f"{way}/large/clips/").values())
         if stored != [self.size]:
             raise RuntimeError(f"{way} stored {stored} bytes of {self.size}")
         return peak.above_idle
 
     def _killed(self, way: str) -> tuple[tuple[str, ...], int, Run]:
-        before = self.storage.unfinished_uploads()
+        before = self.rig.storage.unfinished_uploads()
         with _videos_of(KILLED_SIZE):
             run = self._started(way, f"{way}/killed", SLOW_BODY)
             Waiting(RUN_SECONDS).until(
-                "the video to be fetched", lambda: self.segmind.requests()["endpoints"]["media"] or None
+                "the video to be fetched", lambda: self.rig.segmind.requests()["endpoints"]["media"] or None
             )
             time.sleep(UNTIL_KILLED)
-            ((_, task),) = busy_workers(self.airflow.scheduler_pid)
+            ((_, task),) = busy_workers(self.rig.airflow.scheduler_pid)
             task.kill()
             task.wait(RUN_SECONDS)
-            left = tuple(self.storage.sizes(f"{way}/killed/clips/"))
-            unfinished = self.storage.unfinished_uploads() - before
+            left = tuple(self.rig.storage.sizes(f"{way}/killed/clips/"))
+            unfinished = self.rig.storage.unfinished_uploads() - before
             self._ended(run)
         return left, unfinished, run
 
     def _started(self, way: str, folder: str, *faults: dict[str, Any]) -> Run:
-        self.segmind.reset()
-        self.segmind.faults(*faults)
-        self.storage.bucket.put_object(Key=f"{folder}/images/mug.jpg", Body=IMAGE.read_bytes())
-        return self.airflow.run(way, {"folder": folder, "conn_id": CONN_ID})
+        self.rig.segmind.reset()
+        self.rig.segmind.faults(*faults)
+        self.rig.storage.bucket.put_object(Key=f"{folder}/images/mug.jpg", Body=IMAGE.read_bytes())
+        return self.rig.airflow.run(way, {"folder": folder, "conn_id": CONN_ID})
 
     def _ended(self, run: Run) -> None:
         Waiting(RUN_SECONDS).until("the run", lambda: run.state() in ("success", "failed") or None)
@@ -132,25 +129,6 @@ class _Rig:
 
 def _videos_of(size: int) -> AbstractContextManager[object]:
     return patch.object(media, "BYTES_PER_SECOND", size // SECONDS_OF_VIDEO)
-
-
-@contextmanager
-def _rig(size: int) -> Iterator[_Rig]:
-    with (
-        tempfile.TemporaryDirectory(prefix="segmind-storing-") as folder,
-        patch.object(media, "rendering", None),
-        running_emulator(latency=LATENCY) as segmind,
-        s3_server("products") as storage,
-        database() as (_, of_database),
-    ):
-        surroundings = {
-            **{f"AIRFLOW__{name}": value for name, value in SETTINGS.items()},
-            **segmind.environment(CONN_ID),
-            "AIRFLOW_CONN_STORAGE": json.dumps(storage.connection),
-            **of_database,
-        }
-        with real_airflow(Path(folder) / "airflow", surroundings) as airflow:
-            yield _Rig(size, airflow, segmind, storage)
 
 
 def _lines(way: str) -> int:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
-from unittest.mock import patch
 
 import requests
 
-from airflow_provider_segmind.emulator import media
-from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
-from tests.s3 import S3, s3_server
+from demo.airflow_api import Run
+from tests.s3 import S3
 
-from ..crash.database import database
-from ..crash.real_airflow import RealAirflow, real_airflow
+from ..crash.real_airflow import TaskRow
 from .killing import Killer
+from .rig import BUCKET, Rig, rigged
 
 EXAMPLES = Path(__file__).parents[3] / "example_dags"
 DAG_ID, TASK_ID = "segmind_folder_of_images", "make_clip"
-BUCKET = "products"
 CLIP_SECONDS = 10.0
 DOLLARS_PER_IMAGE = 5.0
 """Enough to pay for five clips of each: whoever pays twice shall be seen, and not be stopped."""
@@ -80,18 +76,9 @@ def played(root: Path, images: int, deaths: int, pause: float, seed: int) -> Out
     :param deaths: How many tasks or workers are killed at most. A task has four tries.
     :param pause: Mean seconds between two deaths.
     """
-    with (
-        patch.object(media, "rendering", None),  # all clips look alike: rendering would take the time of the tasks
-        running_emulator(latency=CLIP_SECONDS, credits=DOLLARS_PER_IMAGE * images) as segmind,
-        s3_server(BUCKET) as storage,
-        database() as (_, of_database),
-    ):
-        names = _lay_out(storage, images)
-        settings = {f"AIRFLOW__{name}": value for name, value in SETTINGS.items()}
-        connection = json.dumps(storage.connection)
-        surroundings = {**settings, **segmind.environment(), "AIRFLOW_CONN_STORAGE": connection, **of_database}
-        with real_airflow(root, surroundings) as airflow:
-            return _run(airflow, segmind, storage, names, Random(seed), deaths, pause)  # noqa: S311 - no secret
+    credits = DOLLARS_PER_IMAGE * images  # noqa: A001 - the field's own word
+    with rigged(root, SETTINGS, latency=CLIP_SECONDS, credits=credits) as rig:
+        return _run(rig, _lay_out(rig.storage, images), Random(seed), deaths, pause)  # noqa: S311 - no secret
 
 
 def _lay_out(storage: S3, images: int) -> list[str]:
@@ -103,15 +90,7 @@ def _lay_out(storage: S3, images: int) -> list[str]:
     return names
 
 
-def _run(
-    airflow: RealAirflow,
-    segmind: RunningEmulator,
-    storage: S3,
-    names: list[str],
-    random: Random,
-    deaths: int,
-    pause: float,
-) -> Outcome:
+def _run(rig: Rig, names: list[str], random: Random, deaths: int, pause: float) -> Outcome:
     began = time.monotonic()
     conf = {
         "images": f"s3://{BUCKET}/images/",
@@ -119,56 +98,65 @@ def _run(
         "conn_id": "storage",
         "expected_duration": CLIP_SECONDS,
     }
-    run = airflow.run(DAG_ID, conf)
-    killer = Killer(airflow.scheduler_pid, random)
-    next_death = time.monotonic() + random.expovariate(1 / pause)
-    while (state := run.state()) not in ("success", "failed"):
-        if time.monotonic() > began + RUN_SECONDS:
-            raise TimeoutError(f"the run is {state}: {Counter(row.state for row in airflow.rows(DAG_ID, run))}")
-        due = killer.tasks + killer.workers < deaths and time.monotonic() > next_death
-        if due and segmind.ledger()["submits"] and killer.kill_one():
-            next_death = time.monotonic() + random.expovariate(1 / pause)
-        time.sleep(PAUSE)
+    run = rig.airflow.run(DAG_ID, conf)
+    killer = Killer(rig.airflow.scheduler_pid, random)
+    state = _ended(rig, run, killer, deaths, pause)
     seconds = time.monotonic() - began
-    rows = [row for row in airflow.rows(DAG_ID, run) if row.task_id == TASK_ID]
-    charges = [each for each in segmind.ledger()["charges"] if each["charged"]]
-    done = [row for row in rows if row.state == "success"]
-    where = {airflow.xcom(run, row, "request_id"): airflow.xcom(run, row, "output_path") for row in done}
-    stored, strangers = _stored(segmind, storage, names, charges, where)
+    rows = [row for row in rig.airflow.rows(DAG_ID, run) if row.task_id == TASK_ID]
+    ledger = rig.segmind.ledger()
+    charges = [each for each in ledger["charges"] if each["charged"]]
+    stored, strangers = _stored(rig, names, charges, _where(rig, run, rows))
     return Outcome(
         images=len(names),
-        state=str(state),
+        state=state,
         seconds=seconds,
         tries=dict(sorted(Counter(row.tries for row in rows).items())),
         killed_tasks=killer.tasks,
         killed_workers=killer.workers,
-        submits=segmind.ledger()["submits"],
+        submits=ledger["submits"],
         charged=len(charges),
-        uploads=segmind.requests()["endpoints"]["upload"],
+        uploads=rig.segmind.requests()["endpoints"]["upload"],
         stored=stored,
         strangers=strangers,
-        unfinished_uploads=storage.unfinished_uploads(),
+        unfinished_uploads=rig.storage.unfinished_uploads(),
     )
 
 
+def _ended(rig: Rig, run: Run, killer: Killer, deaths: int, pause: float) -> str:
+    """Kill until enough have died, and return the state in which the run has ended."""
+    give_up = time.monotonic() + RUN_SECONDS
+    next_death = time.monotonic() + killer.random.expovariate(1 / pause)
+    while (state := run.state()) not in ("success", "failed"):
+        if time.monotonic() > give_up:
+            states = Counter(row.state for row in rig.airflow.rows(DAG_ID, run))
+            raise TimeoutError(f"the run is {state}: {states}")
+        due = killer.tasks + killer.workers < deaths and time.monotonic() > next_death
+        if due and rig.segmind.ledger()["submits"] and killer.kill_one():
+            next_death = time.monotonic() + killer.random.expovariate(1 / pause)
+        time.sleep(PAUSE)
+    return str(state)
+
+
+def _where(rig: Rig, run: Run, rows: list[TaskRow]) -> dict[str, str]:
+    """Return where the clip of each request is said to be."""
+    xcom = rig.airflow.xcom
+    return {xcom(run, row, "request_id"): xcom(run, row, "output_path") for row in rows if row.state == "success"}
+
+
 def _stored(
-    segmind: RunningEmulator,
-    storage: S3,
-    names: list[str],
-    charges: list[dict[str, Any]],
-    where: dict[str, str],
+    rig: Rig, names: list[str], charges: list[dict[str, Any]], where: dict[str, str]
 ) -> tuple[int, tuple[str, ...]]:
     """
     Return how many clips are what they should be, and what else is there.
 
     :param where: Where each request's clip is said to be.
     """
-    found = storage.contents("clips/")
+    found = rig.storage.contents("clips/")
     good = 0
     for charge in charges:
         image = requests.get(charge["parameters"]["start_image_url"], timeout=30).content
         name = next(name for name in names if image.endswith(name.encode()))
-        clip = requests.get(f"{segmind.url}/outputs/{charge['request_id']}.mp4", timeout=30).content
+        clip = requests.get(f"{rig.segmind.url}/outputs/{charge['request_id']}.mp4", timeout=30).content
         path = where.get(charge["request_id"], "")
         good += path.endswith(f"/clips/{name}.mp4") and found.get(f"{name}.mp4") == clip
     return good, tuple(sorted(found.keys() - {f"{name}.mp4" for name in names}))
