@@ -11,9 +11,10 @@ from enum import StrEnum
 from typing import Any
 
 from airflow_provider_segmind.api.call import Call, Response
-from airflow_provider_segmind.api.errors import error_for, shortened
+from airflow_provider_segmind.api.errors import error_for
 from airflow_provider_segmind.api.moments import read_moment
 from airflow_provider_segmind.api.portable import portable
+from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.exceptions import (
     RequestFailedError,
     SubmitUnresolvedError,
@@ -80,7 +81,7 @@ class RequestReport:
             error = self.body.get("error")
             words = error if isinstance(error, str) else json.dumps(error)
             raise RequestFailedError(
-                shortened(words) if error else "no explanation given", request_id=self.request_id
+                one_line(words) if error else "no explanation given", request_id=self.request_id
             )
 
 
@@ -329,7 +330,7 @@ def _description(response: Response) -> str:
         return f"a JSON object with the keys {sorted(document)[:10]}"
     if document is not None:
         return f"JSON of the type {type(document).__name__}, not an object"
-    return f"not JSON: {shortened(response.body[:80].decode('utf-8', 'replace'))!r}"
+    return f"not JSON: {one_line(response.body[:80].decode('utf-8', 'replace'))!r}"
 
 
 def _request_id(document: Json) -> str | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
 from airflow_provider_segmind.api.call import RESUBMIT_IS_SAFE, Call, Response
 from airflow_provider_segmind.api.rate_limit import reset_moment
+from airflow_provider_segmind.api.text import LONGEST_LINE, one_line
 from airflow_provider_segmind.exceptions import (
     AuthenticationError,
     BadRequestError,
@@ -24,9 +24,6 @@ from airflow_provider_segmind.exceptions import (
     ServerError,
     SubmitUnresolvedError,
 )
-
-LONGEST_DETAIL = 500
-"""Characters of Segmind's own words that an error quotes."""
 
 _BY_STATUS: dict[int, type[SegmindError]] = {
     400: BadRequestError,
@@ -74,7 +71,7 @@ def _detail(response: Response) -> str:
     if 300 <= response.status < 400:
         return f"redirected to {response.headers.get('location', 'nowhere')}; check the host of the connection"
     words = _message(response.body) or _page_text(response.body) or "no explanation given"
-    return shortened(words)
+    return one_line(words)
 
 
 def _message(body: bytes) -> str:
@@ -93,7 +90,7 @@ def _words(part: object) -> str:
 
 
 def _page_text(body: bytes) -> str:
-    text = body[: 8 * LONGEST_DETAIL].decode("utf-8", "replace")
+    text = body[: 8 * LONGEST_LINE].decode("utf-8", "replace")
     if "<" not in text:
         return text
     page = _PageText()
@@ -122,9 +119,3 @@ class _PageText(HTMLParser):
         words = data.strip()
         if words and not self._hidden and words not in self.parts:
             self.parts.append(words)
-
-
-def shortened(text: str) -> str:
-    """Return the text on one line, cut to ``LONGEST_DETAIL`` characters."""
-    line = re.sub(r"\s+", " ", text).strip()
-    return line if len(line) <= LONGEST_DETAIL else line[: LONGEST_DETAIL - 1] + "…"

@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_segmind import exceptions as ex
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.call import Call, Response
-from airflow_provider_segmind.api.errors import LONGEST_DETAIL
+from airflow_provider_segmind.api.text import LONGEST_LINE
 
 SUBMIT = calls.submit("some-model", {})
 STATUS = calls.status("req-1")
@@ -135,7 +135,7 @@ def test_an_odd_error_body_is_still_that_error(body: bytes) -> None:
 def test_long_explanations_are_cut() -> None:
     with pytest.raises(ex.BadRequestError) as caught:
         SUBMIT.read(says(400, "word " * 10_000))
-    assert len(caught.value.detail) <= LONGEST_DETAIL
+    assert len(caught.value.detail) <= LONGEST_LINE
 
 
 def test_a_rate_limit_carries_its_reset() -> None:
