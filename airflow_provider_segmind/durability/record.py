@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
@@ -28,8 +28,9 @@ class RequestRecord:
     :param earlier: The same of lost submits in whose place this one was made.
     :param request_id: From the answer to the submit; None while that is open.
     :param previous: The id of the request before, which this one replaces.
-    :param max_tries: The task's ``max_tries`` when the output was delivered: a clear changes it, a retry does
-        not.
+    :param max_tries: The task's ``max_tries`` when this was written: a clear changes it, a retry does not. None in
+        a record of an earlier version.
+    :param digests: A short digest of each parameter by its name, to say which ones have changed since.
     """
 
     state: RecordState
@@ -42,10 +43,15 @@ class RequestRecord:
     earlier: tuple[float, ...] = ()
     given: str | None = None
     sent: str | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    def is_of_this_series(self, max_tries: int) -> bool:
+        """Whether the task has not been cleared since: what runs now is a retry."""
+        return self.max_tries == max_tries
 
     def as_json(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
-        return {**asdict(self), "earlier": list(self.earlier)}
+        return {**asdict(self), "earlier": list(self.earlier), "digests": dict(self.digests)}
 
     @classmethod
     def from_json(cls, document: object) -> Self | None:
@@ -64,6 +70,7 @@ class RequestRecord:
                 earlier=tuple(map(float, document.get("earlier") or ())),
                 given=document.get("given"),
                 sent=document.get("sent"),
+                digests=dict(document.get("digests") or {}),
             )
         except (KeyError, TypeError, ValueError):
             return None
@@ -102,19 +109,26 @@ class Resolve:
 
 def next_step(record: RequestRecord | None, wanted: str, max_tries: int) -> Submit | Reattach | Resolve:
     """
-    Return what a try has to do, given the record of the tries before it.
+    Return what an attempt has to do, given the record of the attempts before it.
 
-    :param wanted: The fingerprint of what this try is asked for.
-    :param max_tries: The task's of this moment.
+    A retry continues with what was submitted, whatever its parameters render to now: a URL that a macro signs is
+    another one in each attempt, and so is a timestamp in a prompt. Only a person clears a task, so that other
+    parameters after a clear are meant.
+
+    :param wanted: The fingerprint of what this attempt is asked for. It does not matter in a retry.
+    :param max_tries: The task's at this moment.
     """
     if record is None:
         return Submit()
-    if record.fingerprint != wanted:
-        return Submit(
-            f"the record is of another model or of other parameters: {record.request_id or record.state}"
-        )
     if record.state is RecordState.SUBMITTING or record.request_id is None:
         return Resolve(record.at, record.earlier, record.previous, record.sent)
-    if record.state is RecordState.DELIVERED and record.max_tries != max_tries:
+    if record.is_of_this_series(max_tries):
+        return Reattach(record.request_id, record.at)
+    if record.state is RecordState.DELIVERED:
         return Submit(f"request {record.request_id} was delivered and the task has been cleared since")
+    if record.fingerprint != wanted:
+        return Submit(
+            f"the task has been cleared and its parameters have changed. It abandons request {record.request_id}, "
+            "which SegmindRequestSensor can still fetch its output"
+        )
     return Reattach(record.request_id, record.at)

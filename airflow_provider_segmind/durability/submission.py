@@ -16,12 +16,14 @@ from airflow_provider_segmind.api.awaited_turn import AwaitedTurn, turn_after
 from airflow_provider_segmind.api.fingerprint import fingerprint
 from airflow_provider_segmind.api.locations import without_login
 from airflow_provider_segmind.api.resolve import LATEST_ROW, LostSubmit, Traces
+from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.durability.claims import Claims
 from airflow_provider_segmind.durability.record import (
     Reattach,
     RecordState,
     RequestRecord,
     Resolve,
+    Submit,
     next_step,
 )
 from airflow_provider_segmind.durability.store import RecordStore
@@ -110,14 +112,16 @@ class Submission:
         self._store.say_what_is_missing()
         record = self._store.read()
         step = next_step(record, self._wanted(record), self._max_tries)
+        if isinstance(step, Submit):
+            if step.reason:
+                log.info("Submitting again: %s", step.reason)
+            return self._submitted(turn)
+        if record is not None:
+            self._carry_on(record)
         if isinstance(step, Resolve):
-            log.warning("An earlier try was submitting when it ended. Looking for its request.")
-            return self._lost(step.sent or self._wanted(record), step.at, step.earlier, 1, step.previous)
-        if isinstance(step, Reattach):
-            return self._reattached(step) if self._look else PaidRequest(step.request_id, step.submitted_at)
-        if step.reason:
-            log.info("Submitting anew: %s", step.reason)
-        return self._submitted(turn)
+            log.warning("An earlier attempt was submitting when it ended. Looking for its request.")
+            return self._lost(step.sent or "", step.at, step.earlier, 1, step.previous)
+        return self._reattached(step) if self._look else PaidRequest(step.request_id, step.submitted_at)
 
     def take(self, turn: AwaitedTurn) -> Begun:
         """Submit, now that the key's turn has come."""
@@ -171,6 +175,19 @@ class Submission:
             or not math.isclose(record.at, submit.at, rel_tol=0, abs_tol=0.001)
         )
 
+    def _carry_on(self, record: RequestRecord) -> None:
+        """Continue with a record: the attempts after this one are its retries, unless somebody clears the task."""
+        if not record.is_of_this_series(self._max_tries):
+            self._store.write(replace(record, max_tries=self._max_tries))
+        now = self._inputs.digests
+        names = sorted({*record.digests, *now}, key=str)
+        changed = [name for name in names if record.digests.get(name) != now.get(name)] if record.digests else []
+        if changed:
+            log.info(
+                "Continuing with what was submitted, though these parameters have changed since: %s",
+                one_line(", ".join(changed)),
+            )
+
     def _reattached(self, step: Reattach) -> Begun:
         try:
             found = look_at(step.request_id, time.time() - step.submitted_at, self._hook)
@@ -207,10 +224,12 @@ class Submission:
             self._model,
             self._inputs.fingerprint,
             now,
+            max_tries=self._max_tries,
             previous=previous,
             earlier=earlier,
             given=self._inputs.given,
             sent=sent,
+            digests=self._inputs.digests,
         )
         self._store.write(intent)
         self.open = True
@@ -251,14 +270,21 @@ class Submission:
 
     def _wanted(self, record: RequestRecord | None) -> str:
         """
-        Return the fingerprint of what this try is asked for.
+        Return the fingerprint of what this attempt is asked for, if that matters.
 
-        A file may be gone by now whose video has been paid for: then its name has to do.
+        A file may be gone by now whose video has been paid for: a retry need not read it, and after a clear its
+        name has to do.
         """
+        if (
+            record is None
+            or record.state is not RecordState.SUBMITTED
+            or record.is_of_this_series(self._max_tries)
+        ):
+            return ""
         try:
             return self._inputs.fingerprint
         except SegmindError as error:
-            if record is None or record.given != self._inputs.given:
+            if record.given != self._inputs.given:
                 raise
             log.warning("%s Going by what was submitted before, from the same place.", error)
             return record.fingerprint

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from airflow_provider_segmind.api.fingerprint import fingerprint
+from airflow_provider_segmind.api.fingerprint import digests, fingerprint
 from airflow_provider_segmind.api.locations import is_location, listed
 from airflow_provider_segmind.exceptions import InvalidParameterError
 from airflow_provider_segmind.media.reading import InputFile, read_image
@@ -40,6 +40,11 @@ class Inputs:
     def given(self) -> str:
         """The fingerprint of the parameters as they are written, with the names of files and not their content."""
         return fingerprint(self.model, self._parameters)
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """A short digest of each parameter as it is written, by its name."""
+        return digests(self._parameters)
 
     @cached_property
     def fingerprint(self) -> str:

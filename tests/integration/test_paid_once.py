@@ -176,6 +176,28 @@ def test_a_retry_gets_the_video_of_an_expired_record_from_the_history(
     assert counted == {f"segmind.submitted {KLING}": 1, f"segmind.recovered {KLING}": 1}
 
 
+@MODES
+@pytest.mark.skipif(not REMEMBERS, reason="only Airflow 3.3 and later remember; the tests run there too")
+def test_a_retry_with_other_parameters_pays_nothing_more(
+    emulator: RunningEmulator, run_dag: Run, deferrable: bool, said: Callable[[], str]
+) -> None:
+    emulator.faults({"on": "status", "json": {"status": "QUEUED"}, "count": 7})
+    clip = run_dag("resigned", deferrable=deferrable, timeout=0.5)["clip"]
+    assert (clip.state, emulator.ledger()["submits"]) == ("success", 1)
+    assert clip.try_number > 1
+    assert "prompt, start_image_url" in said()
+
+
+@MODES
+@pytest.mark.skipif(not REMEMBERS, reason="only Airflow 3.3 and later remember; the tests run there too")
+def test_a_lost_submit_is_found_though_its_parameters_have_changed(
+    emulator: RunningEmulator, run_dag: Run, deferrable: bool
+) -> None:
+    emulator.faults({"on": "submit", "drop": "after", "count": 1}, {"on": "history", "status": 503, "count": 9})
+    clip = run_dag("resigned", deferrable=deferrable)["clip"]
+    assert (clip.state, emulator.ledger()["submits"]) == ("success", 1)
+
+
 @pytest.mark.skipif(REMEMBERS, reason="Airflow 3.3 and later remember")
 def test_an_airflow_that_cannot_remember_says_so(
     emulator: RunningEmulator, run_dag: Run, said: Callable[[], str]

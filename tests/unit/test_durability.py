@@ -81,6 +81,51 @@ def test_other_inputs_have_another(model: str, parameters: dict[str, Any]) -> No
     assert fingerprint(model, parameters) != WANTED
 
 
+SIGNED = [
+    (
+        "https://products.s3.amazonaws.com/a.png?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIA1%2F20261125"
+        "&X-Amz-Date=20261125T000000Z&X-Amz-Expires=600&X-Amz-SignedHeaders=host&X-Amz-Signature=aa",
+        "https://products.s3.amazonaws.com/a.png?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIA2%2F20261126"
+        "&X-Amz-Date=20261126T000000Z&X-Amz-Expires=600&X-Amz-SignedHeaders=host&X-Amz-Signature=bb",
+    ),
+    (
+        "https://s3.amazonaws.com/products/a.png?AWSAccessKeyId=AKIA1&Expires=1&Signature=aa",
+        "https://s3.amazonaws.com/products/a.png?AWSAccessKeyId=AKIA1&Expires=2&Signature=bb",
+    ),
+    (
+        "https://storage.googleapis.com/products/a.png?X-Goog-Algorithm=GOOG4-RSA-SHA256&X-Goog-Date=1&X-Goog-Signature=aa",
+        "https://storage.googleapis.com/products/a.png?X-Goog-Algorithm=GOOG4-RSA-SHA256&X-Goog-Date=2&X-Goog-Signature=bb",
+    ),
+    (
+        "https://products.blob.core.windows.net/images/a.png?sv=2024-11-04&se=2026-11-25&sr=b&sp=r&sig=aa%3D",
+        "https://products.blob.core.windows.net/images/a.png?sv=2024-11-04&se=2026-11-26&sr=b&sp=r&sig=bb%3D",
+    ),
+    (
+        "https://d111111abcdef8.cloudfront.net/a.png?Expires=1&Signature=aa&Key-Pair-Id=K1",
+        "https://d111111abcdef8.cloudfront.net/a.png?Expires=2&Signature=bb&Key-Pair-Id=K1",
+    ),
+]
+
+
+@pytest.mark.parametrize(("once", "again"), SIGNED, ids=["S3", "S3, version 2", "GCS", "Azure", "CloudFront"])
+def test_a_url_that_was_signed_again_is_the_same_input(once: str, again: str) -> None:
+    assert fingerprint(MODEL, {"image": [once]}) == fingerprint(MODEL, {"image": [again]})
+    assert fingerprint(MODEL, {"image": once}) != fingerprint(MODEL, {"image": again.replace("a.png", "b.png")})
+    assert fingerprint(MODEL, {"image": once}) != fingerprint(MODEL, {"image": f"{again}&versionId=2"})
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://example.com/a.png?se=1&sv=2", "https://example.com/a.png?se=2&sv=2"),
+        ("https://example.com/a.png?expires=1", "https://example.com/a.png?expires=2"),
+        ("see https://example.com/?sig=1", "see https://example.com/?sig=2"),
+    ],
+)
+def test_what_only_looks_like_a_signature_counts(one: str, other: str) -> None:
+    assert fingerprint(MODEL, {"image": one}) != fingerprint(MODEL, {"image": other})
+
+
 def record(state: str, **fields: Any) -> RequestRecord:
     told = {"model": MODEL, "fingerprint": WANTED, "at": 100.0, **fields}
     return RequestRecord(state=RecordState(state), **told)
@@ -100,9 +145,31 @@ def test_what_the_next_try_does(found: RequestRecord | None, step: Any) -> None:
     assert next_step(found, WANTED, max_tries=2) == step
 
 
-def test_a_cleared_task_and_other_parameters_mean_a_new_request() -> None:
+@pytest.mark.parametrize(
+    ("found", "step"),
+    [
+        (record("submitting", max_tries=2, sent="s"), Resolve(at=100.0, sent="s")),
+        (record("submitted", request_id="r1", max_tries=2), Reattach("r1", 100.0)),
+        (record("delivered", request_id="r1", max_tries=2), Reattach("r1", 100.0)),
+    ],
+)
+def test_a_retry_continues_whatever_its_parameters_are_by_now(found: RequestRecord, step: Any) -> None:
+    assert next_step(found, "another", max_tries=2) == step
+
+
+def test_a_cleared_task_still_looks_for_what_was_sent() -> None:
+    found = record("submitting", max_tries=2, sent="s")
+    assert next_step(found, "another", max_tries=5) == Resolve(at=100.0, sent="s")
+
+
+def test_a_cleared_task_continues_with_what_it_has_not_delivered() -> None:
+    found = record("submitted", request_id="r1", max_tries=2)
+    assert next_step(found, WANTED, max_tries=5) == Reattach("r1", 100.0)
+
+
+def test_a_cleared_task_that_has_delivered_or_has_other_parameters_means_a_new_request() -> None:
     cleared = next_step(record("delivered", request_id="r1", max_tries=2), WANTED, max_tries=5)
-    other = next_step(record("submitted", request_id="r1"), "another", max_tries=2)
+    other = next_step(record("submitted", request_id="r1", max_tries=2), "another", max_tries=5)
     assert isinstance(cleared, Submit)
     assert isinstance(other, Submit)
     assert "r1" in cleared.reason

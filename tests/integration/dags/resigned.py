@@ -1,0 +1,21 @@
+"""A task whose parameters render to something else in each attempt, like a URL that a macro signs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
+
+with DAG("resigned", schedule=None, params={"deferrable": True, "timeout": 60}) as dag:
+    KlingImageToVideoOperator(
+        task_id="clip",
+        prompt="zoom at {{ macros.uuid.uuid4() }}",
+        start_image_url="https://example.com/a.png?nonce={{ macros.uuid.uuid4() }}",
+        deferrable="{{ params.deferrable }}",
+        timeout="{{ params.timeout }}",
+        poll_interval=0.1,
+        retries=2,
+        retry_delay=timedelta(0),
+    )
