@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -65,6 +65,18 @@ def task_failure(error: SegmindError, *, remembered: bool = False) -> Exception:
     if error.can_retry or (remembered and isinstance(error, _GOES_ON)):
         return error
     return AirflowFailException(f"{error}{_what_clearing_costs(error, remembered)}")
+
+
+def raise_task_failure(error: SegmindError, *, remembered: bool = False) -> NoReturn:
+    """
+    Raise what ``task_failure`` makes of an error.
+
+    An error that stays as it is must not become its own cause: what prints a chain of causes would never end.
+    """
+    failure = task_failure(error, remembered=remembered)
+    if failure is error:
+        raise error
+    raise failure from error
 
 
 def _what_clearing_costs(error: SegmindError, remembered: bool) -> str:

@@ -29,7 +29,7 @@ from airflow_provider_segmind.delivery import (
     push_request_id,
     push_result,
     push_stored,
-    task_failure,
+    raise_task_failure,
 )
 from airflow_provider_segmind.durability.submission import Begun, PaidRequest
 from airflow_provider_segmind.exceptions import (
@@ -47,6 +47,7 @@ from airflow_provider_segmind.lineage.delivered import Delivered
 from airflow_provider_segmind.lineage.metrics import count
 from airflow_provider_segmind.operators.execution import Execution
 from airflow_provider_segmind.operators.options import check_literals
+from airflow_provider_segmind.rendering import UntrustedValuesUnrendered
 from airflow_provider_segmind.triggers.events import read_event, read_traces, read_turn
 from airflow_provider_segmind.triggers.lost_submit import SegmindLostSubmitTrigger
 from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
@@ -76,7 +77,7 @@ _PERHAPS_PAID = (
 )
 
 
-class SegmindInferenceOperator(BaseOperator):
+class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
     """
     Run a model and wait for its output, without holding a worker slot.
 
@@ -278,7 +279,7 @@ class SegmindInferenceOperator(BaseOperator):
         try:
             return Execution(self, context)
         except InvalidParameterError as error:
-            raise task_failure(error) from error
+            raise_task_failure(error)
 
     def _went_on(self, execution: Execution, begun: Begun) -> Any:
         """Go on with what a submission has come to, until the task defers or has its output."""
@@ -361,7 +362,7 @@ class SegmindInferenceOperator(BaseOperator):
             self._request_id = self._request_id or error.request_id
             if error.request_id is not None and isinstance(error, _NOTHING_MORE_TO_GET):
                 execution.end(error.request_id)
-            raise task_failure(error, remembered=remembered) from error
+            raise_task_failure(error, remembered=remembered)
         except BaseException as error:  # a task that is stopped from outside is no Exception
             request_id = self._request_id = self._request_id or execution.accepted
             if remembered or isinstance(error, _MEANT) or not (request_id or execution.open):

@@ -11,18 +11,22 @@ from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperat
 
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.arguments import is_literal, seconds
-from airflow_provider_segmind.delivery import METRICS_KEY, RESULT_KEY, push_request_id, task_failure
+from airflow_provider_segmind.delivery import METRICS_KEY, RESULT_KEY, push_request_id, raise_task_failure
 from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.hooks.segmind import SegmindHook
+from airflow_provider_segmind.rendering import UntrustedValuesUnrendered
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_segmind.api.answers import SyncAnswer
 
+MARGIN = 5.0
+"""Seconds before ``execution_timeout`` in which an answer must come, so that Segmind's own words are seen."""
 
-class SegmindSyncInferenceOperator(BaseOperator):
+
+class SegmindSyncInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
     """
     Run a fast model in one blocking call, through Segmind's v1 API.
 
@@ -75,18 +79,32 @@ class SegmindSyncInferenceOperator(BaseOperator):
     def execute(self, context: Context) -> Any:
         """Run the model and return its output."""
         try:
-            answer = self.hook.run_sync(
-                self.model, calls.checked_parameters(self.parameters), seconds("timeout", self.timeout)
-            )
+            parameters = calls.checked_parameters(self.parameters)
+            timeout = self._time_left(seconds("timeout", self.timeout))
         except SegmindError as error:
-            raise task_failure(error) from error
+            raise_task_failure(error)
+        try:
+            answer = self.hook.run_sync(self.model, parameters, timeout)
+        except SegmindError as error:
+            raise_task_failure(error)
+        except BaseException as error:  # a task that is stopped from outside is no Exception
+            raise AirflowFailException(
+                f"The task broke off while {self.model} was running: {type(error).__name__}: {error}. It may have "
+                "been charged: look in Segmind's request history before you clear the task."
+            ) from error
         try:
             return self._delivered(context, answer)
-        except Exception as error:
+        except BaseException as error:
             raise AirflowFailException(
-                f"Request {answer.request_id} has run and was charged, but could not be delivered: {error}. "
-                "Its output is in Segmind's request history; another try would pay for another one."
+                f"Request {answer.request_id} has run and was charged, but could not be delivered: "
+                f"{type(error).__name__}: {error}. Its output is in Segmind's request history; another attempt "
+                "would pay for another one."
             ) from error
+
+    def _time_left(self, timeout: float) -> float:
+        """Return the seconds to wait for the answer: not longer than Airflow lets the task run."""
+        limit = self.execution_timeout
+        return timeout if limit is None else min(timeout, max(limit.total_seconds() - MARGIN, MARGIN))
 
     def _delivered(self, context: Context, answer: SyncAnswer) -> Any:
         if answer.request_id:

@@ -12,12 +12,13 @@ from airflow_provider_segmind.arguments import amount, is_literal
 from airflow_provider_segmind.exceptions import PASSING_TROUBLE, SegmindError
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.hooks.segmind import SegmindHook
+from airflow_provider_segmind.rendering import UntrustedValuesUnrendered
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class SegmindCreditsSensor(BaseSensorOperator):
+class SegmindCreditsSensor(UntrustedValuesUnrendered, BaseSensorOperator):
     """
     Wait until the account has enough credits: before a thousand tasks start that it cannot pay for.
 

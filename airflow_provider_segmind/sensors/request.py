@@ -23,6 +23,7 @@ from airflow_provider_segmind.exceptions import RequestTimeoutError, SegmindErro
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.hooks.segmind import SegmindHook
 from airflow_provider_segmind.hooks.waiting import look_at
+from airflow_provider_segmind.rendering import UntrustedValuesUnrendered
 from airflow_provider_segmind.sensors.started import first_start
 from airflow_provider_segmind.triggers.events import read_event
 from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
@@ -34,7 +35,7 @@ DEFAULT_TIMEOUT = 3600.0
 """Segmind keeps the record of a request for one hour: waiting longer cannot help."""
 
 
-class SegmindRequestSensor(BaseSensorOperator):
+class SegmindRequestSensor(UntrustedValuesUnrendered, BaseSensorOperator):
     """
     Wait for a request that something else submitted; never submits, so it is free to be retried.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.hooks.segmind import SegmindHook
+from tests.raw_server import raw_server, trickle
 
 Run = Callable[..., dict[str, Any]]
 WAYS = ("deferred", "poke", "reschedule", "soft")
@@ -80,3 +82,14 @@ def test_a_sensor_without_an_id_says_so(run_dag: Run, said: Callable[[], str]) -
     tasks = run_dag("sensors", request_id="None")
     assert {tasks[way].state for way in WAYS[:3]} == {"failed"}
     assert "Invalid parameter: request_id" in said()
+
+
+def test_a_synchronous_run_that_is_stopped_is_not_paid_again(
+    run_dag: Run, said: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with raw_server(trickle(b"", b"")) as server:
+        connection = {"conn_type": "segmind", "password": "SG_0123456789abcdef", "host": server.url}
+        monkeypatch.setenv("AIRFLOW_CONN_NEVER_ANSWERS", json.dumps(connection))
+        task = run_dag("sync_stopped")["run"]
+        assert (task.state, task.try_number, len(server.requests)) == ("failed", 1, 1)
+    assert "It may have been charged" in said()
