@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider_segmind.exceptions import InvalidParameterError
@@ -19,7 +21,33 @@ def is_literal(value: object) -> bool:
         return all(is_literal(part) for part in value.values())
     if isinstance(value, (list, tuple, set)):
         return all(is_literal(part) for part in value)
+    if isinstance(value, os.PathLike):
+        return is_literal(str(value))
     return not hasattr(value, "resolve")
+
+
+def with_paths_as_text(value: Any) -> Any:
+    """
+    Return a value with texts in place of the ``pathlib.Path`` in it: Airflow 2.11 would take one for an XCom.
+
+    An ObjectStoragePath stays: Airflow knows it, and it has a connection.
+    """
+    if isinstance(value, os.PathLike) and not hasattr(value, "storage_options"):
+        return os.fspath(value)
+    if type(value) is dict:
+        return {name: with_paths_as_text(part) for name, part in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(with_paths_as_text(part) for part in value)
+    return value
+
+
+def with_plain_collections(value: Any) -> Any:
+    """Return a value with dicts and lists in place of other collections, such as the XComs of a mapped task."""
+    if isinstance(value, Mapping):
+        return {name: with_plain_collections(part) for name, part in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray)):
+        return [with_plain_collections(part) for part in value]
+    return value
 
 
 def seconds(name: str, value: Any) -> float:
@@ -70,8 +98,9 @@ def byte_count(name: str, value: Any) -> int:
 
 def names(name: str, value: Any) -> tuple[str, ...]:
     """Return a sequence of names."""
-    if isinstance(value, (list, tuple)) and all(isinstance(each, str) and each for each in value):
-        return tuple(value)
+    found = with_plain_collections(value)
+    if isinstance(found, list) and all(isinstance(each, str) and each for each in found):
+        return tuple(found)
     raise InvalidParameterError(name, f"must be a list of names, not {value!r}")
 
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from jinja2.nativetypes import NativeEnvironment
 
 
 class UntrustedValuesUnrendered:
     """
-    Leaves alone what ``expand_kwargs`` maps over, if another task made it. A base class of this provider's tasks.
+    Renders what a DAG's file says, and nothing else. A base class of this provider's tasks.
 
-    Airflow renders the templates in such values, unlike those of ``expand()`` and of plain XComs. They are names
-    of files, rows of a table or answers of a server: a file named ``{{ conn.prod_db.password }}`` would have the
-    password written wherever its name goes. What the DAG's file says is rendered as always.
+    It leaves alone what ``expand_kwargs`` maps over, if another task made it. Airflow renders the templates in
+    such values, unlike those of ``expand()`` and of plain XComs. They are names of files, rows of a table or
+    answers of a server: a file named ``{{ conn.prod_db.password }}`` would have the password written wherever its
+    name goes.
+
+    In a DAG with ``render_template_as_native_obj=True``, Airflow makes the number 2026 of the prompt ``2026``. The
+    arguments in ``text_fields`` stay texts.
     """
+
+    text_fields: ClassVar[Sequence[str]] = ()
 
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Any, seen_oids: set[int]
@@ -22,6 +31,12 @@ class UntrustedValuesUnrendered:
         written = _names_written_in_the_dag(context, parent)
         if written is not None:
             template_fields = [name for name in template_fields if name in written]
+        if isinstance(jinja_env, NativeEnvironment):
+            texts = [name for name in template_fields if name in self.text_fields]
+            texts = [name for name in texts if isinstance(getattr(parent, name), str)]
+            for name in texts:
+                setattr(parent, name, _text(jinja_env, getattr(parent, name), context))
+            template_fields = [name for name in template_fields if name not in texts]
         super()._do_render_template_fields(  # type: ignore[misc]
             parent, template_fields, context, jinja_env, seen_oids
         )
@@ -38,3 +53,10 @@ def _names_written_in_the_dag(context: Any, task: Any) -> Mapping[str, Any] | No
         return None
     written: Mapping[str, Any] = mapped.partial_kwargs
     return written
+
+
+def _text(jinja_env: NativeEnvironment, written: str, context: Any) -> str:
+    template = jinja_env.from_string(written)
+    values = copy.copy(context)  # as Airflow does: a dict made of it would look everything up
+    values.update({name: value for name, value in template.globals.items() if name not in context})
+    return "".join(map(str, template.root_render_func(template.new_context(values, shared=True))))

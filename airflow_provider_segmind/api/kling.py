@@ -39,10 +39,17 @@ def checked_end_image_url(value: object) -> str | None:
 
 
 def checked_duration(value: object) -> int:
-    """Return the duration in seconds. The page's own sample sends ``"5"``, so digits in a string will do."""
-    text = str(value).strip()
-    if isinstance(value, (int, str)) and not isinstance(value, bool) and text in map(str, DURATIONS):
-        return int(text)
+    """
+    Return the duration in seconds.
+
+    The page's own sample sends ``"5"``, and a template or a calculation may write ``5.0``.
+    """
+    try:
+        seconds = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else 0.0
+    except ValueError:
+        seconds = 0.0
+    if seconds in DURATIONS:
+        return int(seconds)
     raise InvalidParameterError("duration", f"must be 5 or 10 (seconds), not {value!r}")
 
 

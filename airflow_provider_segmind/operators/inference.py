@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -23,7 +23,7 @@ from airflow_provider_segmind.api.follow import FollowedRequest
 from airflow_provider_segmind.api.locations import checked_places, listed
 from airflow_provider_segmind.api.output import model_output
 from airflow_provider_segmind.api.resolve import LostSubmit, find_lost
-from airflow_provider_segmind.arguments import is_literal, names
+from airflow_provider_segmind.arguments import is_literal, names, with_paths_as_text, with_plain_collections
 from airflow_provider_segmind.delivery import (
     REQUEST_ID_KEY,
     push_request_id,
@@ -142,6 +142,9 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         "durable",
         "on_unresolved_submit",
     )
+    text_fields: ClassVar[Sequence[str]] = (
+        *("model", "input_conn_id", "output_path", "output_conn_id", "segmind_conn_id", "on_unresolved_submit"),
+    )
     template_fields_renderers = {"parameters": "json"}  # noqa: RUF012 - as in BaseOperator
     ui_color = "#e8e4fb"
 
@@ -167,10 +170,10 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.model = model
-        self.parameters = {} if parameters is None else parameters
+        self.parameters = {} if parameters is None else with_paths_as_text(parameters)
         self.upload = upload
         self.input_conn_id = input_conn_id
-        self.output_path = output_path
+        self.output_path = with_paths_as_text(output_path)
         self.output_conn_id = output_conn_id
         self.max_output_bytes = max_output_bytes
         self.segmind_conn_id = segmind_conn_id
@@ -196,7 +199,8 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
 
         :raises InvalidParameterError: If one is wrong.
         """
-        return checked_places(calls.checked_parameters(self.parameters), self.upload)
+        parameters = calls.checked_parameters(with_plain_collections(self.parameters))
+        return checked_places(parameters, names("upload", self.upload))
 
     def output_of(self, result: RequestReport) -> Any:
         """Return the task's return value."""

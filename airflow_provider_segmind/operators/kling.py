@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_segmind.api import kling
 from airflow_provider_segmind.api.output import video_url
-from airflow_provider_segmind.arguments import is_literal
+from airflow_provider_segmind.arguments import is_literal, with_paths_as_text
 from airflow_provider_segmind.operators.inference import SegmindInferenceOperator
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class KlingImageToVideoOperator(SegmindInferenceOperator):
         ),
     )
 
+    text_fields = (*SegmindInferenceOperator.text_fields, "prompt", *kling.IMAGES)
+
     def __init__(
         self,
         *,
@@ -54,8 +56,8 @@ class KlingImageToVideoOperator(SegmindInferenceOperator):
         **kwargs: Any,
     ) -> None:
         self.prompt = prompt
-        self.start_image_url = start_image_url
-        self.end_image_url = end_image_url
+        self.start_image_url = with_paths_as_text(start_image_url)
+        self.end_image_url = with_paths_as_text(end_image_url)
         self.duration = duration
         super().__init__(model=kling.MODEL, parameters={}, **kwargs)
         self.upload = kling.IMAGES

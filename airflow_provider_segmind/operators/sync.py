@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 from airflow_provider_segmind.api import calls
-from airflow_provider_segmind.arguments import is_literal, seconds
+from airflow_provider_segmind.arguments import is_literal, seconds, with_plain_collections
 from airflow_provider_segmind.delivery import METRICS_KEY, RESULT_KEY, push_request_id, raise_task_failure
 from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
@@ -48,6 +48,7 @@ class SegmindSyncInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
 
     template_fields: Sequence[str] = ("model", "parameters", "segmind_conn_id", "timeout")
     template_fields_renderers = {"parameters": "json"}  # noqa: RUF012 - as in BaseOperator
+    text_fields = ("model", "segmind_conn_id")
     ui_color = "#e8e4fb"
 
     def __init__(
@@ -79,7 +80,7 @@ class SegmindSyncInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
     def execute(self, context: Context) -> Any:
         """Run the model and return its output."""
         try:
-            parameters = calls.checked_parameters(self.parameters)
+            parameters = calls.checked_parameters(with_plain_collections(self.parameters))
             timeout = self._time_left(seconds("timeout", self.timeout))
         except SegmindError as error:
             raise_task_failure(error)

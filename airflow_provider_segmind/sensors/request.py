@@ -57,6 +57,7 @@ class SegmindRequestSensor(UntrustedValuesUnrendered, BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("request_id", "segmind_conn_id", "deferrable", "poll_interval")
+    text_fields = ("request_id", "segmind_conn_id")
     ui_color = "#e8e4fb"
 
     def __init__(

@@ -40,3 +40,21 @@ def test_what_the_dag_says_beside_it_is_rendered(emulator: RunningEmulator, run_
     run_dag("untrusted", prompts=["zoom"], prefix="from-conf")
     images = {charge["parameters"].get("start_image_url") for charge in emulator.ledger()["charges"]}
     assert "https://example.com/a.png?from-conf" in images
+
+
+@pytest.mark.parametrize(
+    "prompt", ["2026", "1e5", "[1, 2]", "None", "'quoted'", "007", "{{ conn.prod_db.password }}"]
+)
+def test_native_rendering_leaves_a_text_as_it_is(emulator: RunningEmulator, run_dag: Run, prompt: str) -> None:
+    clip = run_dag("native", prompt=prompt)["clip"]
+    (charge,) = emulator.ledger()["charges"]
+    assert clip.state == "success"
+    assert charge["parameters"]["prompt"] == prompt
+    assert charge["parameters"]["duration"] == 10
+
+
+def test_outputs_of_a_mapped_task_are_a_list(emulator: RunningEmulator, run_dag: Run) -> None:
+    tasks = run_dag("collected", names=["a", "{{ b }}"])
+    assert tasks["nested"].state == "success"
+    (charge,) = emulator.ledger()["charges"]
+    assert charge["parameters"]["messages"] == ["a picture of a", "a picture of {{ b }}"]

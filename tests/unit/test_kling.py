@@ -12,7 +12,7 @@ from airflow_provider_segmind.exceptions import InvalidParameterError
 GIVEN: dict[str, Any] = {"prompt": "zoom", "start_image_url": "https://x.example/a.png"}
 
 
-@pytest.mark.parametrize(("duration", "sent"), [(5, 5), (10, 10), ("5", 5), (" 10 ", 10)])
+@pytest.mark.parametrize(("duration", "sent"), [(5, 5), (10, 10), ("5", 5), (" 10 ", 10), (10.0, 10), ("5.0", 5)])
 def test_durations(duration: Any, sent: int) -> None:
     parameters = kling.checked_parameters({**GIVEN, "end_image_url": None, "duration": duration})
     assert parameters == {**GIVEN, "duration": sent}
