@@ -23,19 +23,27 @@ class UntrustedValuesUnrendered:
     """
 
     text_fields: ClassVar[Sequence[str]] = ()
+    _rendered = False
 
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Any, seen_oids: set[int]
     ) -> None:
+        if parent is self:
+            # `airflow dags test` of Airflow 2.11 renders a task again after a deferral: by then, its values.
+            if self._rendered:
+                return
+            self._rendered = True
         # Airflow 2.11 to 3.4 calls this on the task that a mapped one becomes for one map index.
         written = _names_written_in_the_dag(context, parent)
         if written is not None:
             template_fields = [name for name in template_fields if name in written]
         if isinstance(jinja_env, NativeEnvironment):
-            texts = [name for name in template_fields if name in self.text_fields]
-            texts = [name for name in texts if isinstance(getattr(parent, name), str)]
-            for name in texts:
-                setattr(parent, name, _text(jinja_env, getattr(parent, name), context))
+            fields = {name: getattr(parent, name) for name in template_fields if name in self.text_fields}
+            # Airflow marks with `seen_oids` what is not a template: the values of expand().
+            fields = {name: text for name, text in fields.items() if id(text) not in seen_oids}
+            texts = {name: text for name, text in fields.items() if isinstance(text, str)}
+            for name, text in texts.items():
+                setattr(parent, name, _text(jinja_env, text, context))
             template_fields = [name for name in template_fields if name not in texts]
         super()._do_render_template_fields(  # type: ignore[misc]
             parent, template_fields, context, jinja_env, seen_oids
@@ -45,10 +53,11 @@ class UntrustedValuesUnrendered:
 def _names_written_in_the_dag(context: Any, task: Any) -> Mapping[str, Any] | None:
     """Return the arguments of a task that its DAG's file gives, by name; None if it gives all of them."""
     mapped: Any = context["dag"].task_dict.get(getattr(task, "task_id", None)) if "dag" in context else None
-    expand_input: Any = getattr(mapped, "expand_input", None)
-    if getattr(expand_input, "EXPAND_INPUT_TYPE", "") != "list-of-dicts":
+    mappings = getattr(getattr(mapped, "expand_input", None), "value", None)
+    if mappings is None or isinstance(
+        mappings, Mapping
+    ):  # not mapped, or by expand(), which Airflow does not render
         return None
-    mappings = expand_input.value
     if isinstance(mappings, (list, tuple)) and isinstance(mappings[context["ti"].map_index], Mapping):
         return None
     written: Mapping[str, Any] = mapped.partial_kwargs

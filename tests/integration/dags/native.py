@@ -19,6 +19,14 @@ with DAG("native", schedule=None, params=PARAMS, render_template_as_native_obj=T
         poll_interval=0.1,
     )
 
+    @task
+    def find_prompts(params=None):
+        return [params["prompt"]]
+
+    KlingImageToVideoOperator.partial(
+        task_id="mapped", start_image_url="https://example.com/a.png", poll_interval=0.1
+    ).expand(prompt=find_prompts())
+
 with DAG("collected", schedule=None, params={"names": ["a", "b"]}) as dag:
 
     @task
