@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from airflow_provider_segmind.api.answers import RequestReport
     from airflow_provider_segmind.hooks.segmind import SegmindHook
 
+OLD = 3600.0
+"""Seconds of age of a request for which a 404 means that its record has expired."""
+
+LONGEST_FETCH = 600.0
+FETCH_INTERVAL = 5.0
+"""Seconds between two attempts to fetch the result of a COMPLETED request."""
+
 log = logging.getLogger(__name__)
 
 
@@ -26,6 +33,18 @@ def wait_for(request: FollowedRequest, hook: SegmindHook) -> RequestReport:
     """
     found: RequestReport = driven(follow(request, time.time), hook)
     return found
+
+
+def fetch_completed(request_id: str, hook: SegmindHook) -> RequestReport:
+    """
+    Return the result of a request that is COMPLETED: from its record, or from the history if that has expired.
+
+    :raises SegmindError: If it cannot be had within ten minutes.
+    """
+    now = time.time()
+    return wait_for(
+        FollowedRequest(request_id, now - OLD, now + LONGEST_FETCH, poll_interval=FETCH_INTERVAL), hook
+    )
 
 
 def look_at(request_id: str, age: float, hook: SegmindHook) -> RequestReport | Unfinished:

@@ -41,14 +41,14 @@ from airflow_provider_segmind.exceptions import (
 )
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.hooks.segmind import SegmindHook
-from airflow_provider_segmind.hooks.waiting import driven, wait_for
+from airflow_provider_segmind.hooks.waiting import driven, fetch_completed, wait_for
 from airflow_provider_segmind.lineage.assets import tell_assets
 from airflow_provider_segmind.lineage.delivered import Delivered
 from airflow_provider_segmind.lineage.metrics import count
 from airflow_provider_segmind.operators.execution import Execution
 from airflow_provider_segmind.operators.options import check_literals
 from airflow_provider_segmind.rendering import UntrustedValuesUnrendered
-from airflow_provider_segmind.triggers.events import read_event, read_traces, read_turn
+from airflow_provider_segmind.triggers.events import LargeResult, read_event, read_traces, read_turn
 from airflow_provider_segmind.triggers.lost_submit import SegmindLostSubmitTrigger
 from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
 from airflow_provider_segmind.triggers.turn import SegmindTurnTrigger
@@ -224,7 +224,11 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take up the task again when the trigger has seen the request's end."""
         with self._failing(context) as execution:
-            return self._delivered(execution, read_event(event))
+            found = read_event(event)
+            if isinstance(found, LargeResult):
+                self._request_id = found.request_id
+                found = fetch_completed(found.request_id, self.hook)
+            return self._delivered(execution, found)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Take up the task again; a trigger that broke off must not lead to another charge."""

@@ -22,10 +22,10 @@ from airflow_provider_segmind.delivery import push_request_id, push_result
 from airflow_provider_segmind.exceptions import RequestTimeoutError, SegmindError
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.hooks.segmind import SegmindHook
-from airflow_provider_segmind.hooks.waiting import look_at
+from airflow_provider_segmind.hooks.waiting import fetch_completed, look_at
 from airflow_provider_segmind.rendering import UntrustedValuesUnrendered
 from airflow_provider_segmind.sensors.started import first_start
-from airflow_provider_segmind.triggers.events import read_event
+from airflow_provider_segmind.triggers.events import LargeResult, read_event
 from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
 
 if TYPE_CHECKING:
@@ -127,7 +127,10 @@ class SegmindRequestSensor(UntrustedValuesUnrendered, BaseSensorOperator):
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take up the task again when the trigger has seen the request's end."""
         try:
-            return self._delivered(context, read_event(event))
+            found = read_event(event)
+            if isinstance(found, LargeResult):
+                found = fetch_completed(found.request_id, self.hook)
+            return self._delivered(context, found)
         except RequestTimeoutError as error:
             raise AirflowSensorTimeout(f"{error.detail}. {self._lives_on()}") from error
         except SegmindError as error:

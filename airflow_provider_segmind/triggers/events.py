@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_segmind.api.answers import RequestReport
+from airflow_provider_segmind.api.answers import RequestReport, RequestState
 from airflow_provider_segmind.api.awaited_turn import AwaitedTurn
 from airflow_provider_segmind.api.resolve import LostSubmit, Traces
 from airflow_provider_segmind.exceptions import SegmindError, error_as_json, error_from_json
 
+EVENT_LIMIT = 64 * 1024
+"""Bytes of a result that travel in an event. Airflow writes events to its database, and to the triggerer's log."""
+
+
+@dataclass(frozen=True)
+class LargeResult:
+    """A request that is COMPLETED, and whose result is too large for an event: the worker fetches it."""
+
+    request_id: str
+
 
 def completed_event(result: RequestReport) -> dict[str, Any]:
-    """Return the event of a request whose result is at hand."""
-    return {"request_id": result.request_id, "state": result.state, "result": result.body}
+    """Return the event of a request whose result is at hand: with the result, if it is not too large."""
+    event: dict[str, Any] = {"request_id": result.request_id, "state": result.state}
+    if len(json.dumps(result.body)) <= EVENT_LIMIT:
+        event["result"] = result.body
+    return event
 
 
 def error_event(request_id: str, error: SegmindError) -> dict[str, Any]:
@@ -20,9 +35,9 @@ def error_event(request_id: str, error: SegmindError) -> dict[str, Any]:
     return {"request_id": request_id, "error": {**error_as_json(error), "request_id": request_id}}
 
 
-def read_event(event: Any) -> RequestReport:
+def read_event(event: Any) -> RequestReport | LargeResult:
     """
-    Return the result that an event carries.
+    Return the result that an event carries, or that it is too large to be carried.
 
     :raises SegmindError: The one that ended the wait; or one that says what came instead of an event.
     """
@@ -30,6 +45,8 @@ def read_event(event: Any) -> RequestReport:
         raise error_from_json(event["error"])
     if isinstance(event, dict) and event.get("request_id") and isinstance(event.get("result"), dict):
         return RequestReport(event["request_id"], str(event.get("state")), event["result"])
+    if isinstance(event, dict) and event.get("request_id") and event.get("state") == RequestState.COMPLETED:
+        return LargeResult(event["request_id"])
     raise _no_event(event)
 
 

@@ -41,6 +41,15 @@ def test_any_model(emulator: RunningEmulator, run_dag: Run, said: Callable[[], s
     assert tasks["sync_text"].value
 
 
+def test_an_output_of_some_megabytes_is_delivered(emulator: RunningEmulator, run_dag: Run) -> None:
+    text = "words and words " * 200_000
+    body = {"status": "COMPLETED", "output": text, "metrics": {"cost": 0.0005}}
+    emulator.faults({"on": "result", "model": "mock-text", "json": body})
+    clip = run_dag("models")["text"]
+    assert (clip.state, clip.value == text) == ("success", True)
+    assert emulator.ledger()["submits"] == 5
+
+
 def test_the_sensor_waits_and_delivers_in_every_way(emulator: RunningEmulator, run_dag: Run) -> None:
     request_id = SegmindHook().submit("fast-text-to-image", {"prompt": "a fox"}).request_id
     tasks = run_dag("sensors", request_id=request_id)

@@ -10,7 +10,13 @@ import pytest
 
 from airflow_provider_segmind.api.answers import RequestReport
 from airflow_provider_segmind.exceptions import RequestFailedError, SegmindError
-from airflow_provider_segmind.triggers.events import completed_event, error_event, read_event
+from airflow_provider_segmind.triggers.events import (
+    EVENT_LIMIT,
+    LargeResult,
+    completed_event,
+    error_event,
+    read_event,
+)
 from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
 
 TRIGGER = SegmindRequestTrigger("req-1", "segmind_default", 1000.5, 1900.5, 7.5)
@@ -32,6 +38,13 @@ def test_events_are_json_and_carry_the_request_id() -> None:
     assert read_event(done) == result
     with pytest.raises(RequestFailedError, match=r"blocked.*req-1"):
         read_event(failed)
+
+
+def test_a_large_result_is_left_for_the_worker_to_fetch() -> None:
+    result = RequestReport("req-1", "COMPLETED", {"status": "COMPLETED", "output": "x" * EVENT_LIMIT})
+    event = completed_event(result)
+    assert len(json.dumps(event)) < 1000
+    assert read_event(event) == LargeResult("req-1")
 
 
 @pytest.mark.parametrize("event", [None, {}, "done", {"request_id": "r"}, {"result": {}}, {"error": "text"}])
