@@ -199,8 +199,8 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
 
         :raises InvalidParameterError: If one is wrong.
         """
-        parameters = calls.checked_parameters(with_plain_collections(self.parameters))
-        return checked_places(parameters, names("upload", self.upload))
+        parameters = with_plain_collections(self.parameters)
+        return calls.checked_parameters(checked_places(parameters, names("upload", self.upload)))
 
     def output_of(self, result: RequestReport) -> Any:
         """Return the task's return value."""
