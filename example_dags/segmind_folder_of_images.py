@@ -1,9 +1,13 @@
 """
 A folder of images, one clip each, by dynamic task mapping.
 
-Both folders may lie in an object store, ``s3://products/images/``, or on a disk. An image that has its clip is
-left out: so the DAG can be run again when more images have come, and pays for those alone. One run after the
-other: a new one knows nothing of requests that another has paid for. What has failed is cleared task by task.
+Both folders may be in an object store, ``s3://products/images/``, or on a disk. Local folders must be allowed to
+the workers: ``AIRFLOW__SEGMIND__ALLOWED_LOCAL_PATHS=/data/images,/data/clips``. The images may have any names:
+they are never rendered as templates, and each clip is called by its image.
+
+An image that has its clip is left out: so the DAG can be run again when more images have come, and pays for those
+alone. One run after the other: a new one knows nothing of requests that another has paid for. What has failed is
+cleared task by task.
 """
 
 from __future__ import annotations
@@ -25,7 +29,8 @@ with DAG(
     params={
         "images": Param(str(Path(__file__).parent / "images"), type="string"),
         "clips": Param(str(Path(tempfile.gettempdir()) / "segmind_clips"), type="string"),
-        "conn_id": Param("", type="string", description="The connection to both, if they lie in an object store"),
+        # A list, because a run may be given any conf: it must not choose among all connections.
+        "conn_id": Param("", enum=["", "aws_default", "google_cloud_default", "storage"]),
         "prompt": Param("The camera circles the product slowly", type="string"),
         "expected_duration": Param(
             None, type=["null", "number"], description="Seconds that a clip usually takes, if not about 145"
@@ -34,25 +39,25 @@ with DAG(
 ) as dag:
 
     @task
-    def find_images(params: dict[str, str] | None = None) -> list[dict[str, str]]:
-        """Return each image that has no clip yet, and where its clip belongs."""
+    def find_images(params: dict[str, str] | None = None) -> list[str]:
+        """Return each image that has no clip yet."""
         given = params or {}
         images, clips = (
             ObjectStoragePath(given[name], conn_id=given["conn_id"] or None) for name in ("images", "clips")
         )
-        wanted = {image: clips / f"{image.name}.mp4" for image in images.iterdir() if image.suffix in IMAGES}
-        return [
-            {"start_image_url": str(image), "output_path": str(clip)}
-            for image, clip in wanted.items()
-            if not clip.exists()
-        ]
+        wanted = (image for image in images.iterdir() if image.suffix in IMAGES)
+        return [str(image) for image in wanted if not (clips / f"{image.name}.mp4").exists()]
 
     make_clip = KlingImageToVideoOperator.partial(
         task_id="make_clip",
         prompt="{{ params.prompt }}",
+        input_conn_id="{{ params.conn_id }}",
+        output_path="{{ params.clips.rstrip('/') }}/",
+        output_conn_id="{{ params.conn_id }}",
+        name_output_after="start_image_url",
         expected_duration="{{ params.expected_duration }}",
         retries=3,
-    ).expand_kwargs(find_images())  # type: ignore[arg-type]
+    ).expand(start_image_url=find_images())
 
     @task
     def publish(video_urls: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,6 +70,7 @@ class Submission:
     The intent is written before the submit and the id at once after it, so that whatever dies in between, the
     next try knows that a request may exist and looks for it instead of submitting again.
 
+    :param check_output: Is called before each submit: raises if its output could not be stored.
     :param max_tries: The task's of this moment.
     :param timeout: Seconds for which to wait for a turn, if a submit is refused for the key's rate limit.
     :param look: Whether to look at a request that is found again, and to replace it if it failed.
@@ -87,6 +88,7 @@ class Submission:
         *,
         max_tries: int,
         timeout: float,
+        check_output: Callable[[], object] = lambda: None,
         look: bool = True,
         resubmit_unresolved: bool = False,
     ) -> None:
@@ -95,6 +97,7 @@ class Submission:
         self._claims = claims
         self._inputs = inputs
         self._model = inputs.model
+        self._check_output = check_output
         self._max_tries = max_tries
         self._timeout = timeout
         self._look = look
@@ -207,6 +210,7 @@ class Submission:
         :param turn: What was waited for since the last refusal, if there was one.
         :param lost: The submit in whose place this one is made, if there is one.
         """
+        self._check_output()
         try:
             parameters = self._uploaded()
         except RateLimitedError as error:

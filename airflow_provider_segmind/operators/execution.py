@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow_provider_segmind.api.output import output_urls
@@ -60,11 +61,22 @@ class Execution:
             self.store,
             Claims(self.context),
             self._inputs(),
+            check_output=self.check_output,
             max_tries=self._max_tries,
             timeout=self.options.timeout,
             look=self.options.wait_for_completion,
             resubmit_unresolved=self.options.on_unresolved_submit == "resubmit",
         )
+
+    def check_output(self) -> None:
+        """
+        Check before a submit that its output can be stored where ``output_path`` says, if it does.
+
+        :raises InvalidParameterError: If it cannot.
+        :raises UnwritableOutputError: If the storage has trouble that may pass.
+        """
+        if self._outputs is not None:
+            self._outputs.check()
 
     def stored(self, result: RequestReport) -> list[StoredOutput]:
         """
@@ -72,18 +84,27 @@ class Execution:
 
         :raises OutputError: If one cannot be stored.
         """
-        options, request_id = self.options, result.request_id
-        if options.output_path is None:
+        request_id = result.request_id
+        if self._outputs is None:
             return []
-        store = OutputStore(
-            options.output_path, options.output_conn_id, options.max_output_bytes, self._operator.hook.fetch
-        )
-        before = [StoredOutput.from_json(each) for each in self.store.outputs(request_id)]
-        return store.store(
+        return self._outputs.store(
             output_urls(result),
             request_id,
-            before,
+            [StoredOutput.from_json(each) for each in self.store.outputs(request_id)],
             lambda stored, number: self.store.keep_output(request_id, number, stored.as_json()),
+        )
+
+    @cached_property
+    def _outputs(self) -> OutputStore | None:
+        options = self.options
+        if options.output_path is None:
+            return None
+        return OutputStore(
+            options.output_path,
+            options.output_conn_id,
+            options.max_output_bytes,
+            self._operator.hook.fetch,
+            name=self._operator.output_name(),
         )
 
     def _inputs(self) -> Inputs:

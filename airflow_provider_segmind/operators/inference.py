@@ -19,11 +19,19 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.awaited_turn import AwaitedTurn
+from airflow_provider_segmind.api.file_names import name_after
 from airflow_provider_segmind.api.follow import FollowedRequest
 from airflow_provider_segmind.api.locations import checked_places, listed
 from airflow_provider_segmind.api.output import model_output
 from airflow_provider_segmind.api.resolve import LostSubmit, find_lost
-from airflow_provider_segmind.arguments import is_literal, names, with_paths_as_text, with_plain_collections
+from airflow_provider_segmind.api.text import one_line
+from airflow_provider_segmind.arguments import (
+    is_literal,
+    names,
+    optional_text,
+    with_paths_as_text,
+    with_plain_collections,
+)
 from airflow_provider_segmind.delivery import (
     REQUEST_ID_KEY,
     push_request_id,
@@ -111,7 +119,10 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         number. The file is there whole or not at all, and a retry fetches nothing that is there. XCom: the keys
         ``output_path``, ``output_bytes``, ``output_sha256`` and ``content_type``; lists if there are several.
     :param output_conn_id: The Airflow connection to that storage; None for the storage's default.
-    :param max_output_bytes: The most that one output may have. Default 2 GiB.
+    :param name_output_after: The name of a parameter that holds a file or a URL, such as ``start_image_url``. In
+        an ``output_path`` with a slash at its end, the output is called by that file: ``mug.jpg`` becomes
+        ``mug.jpg.mp4``. The name is never rendered as a template, and leads out of no folder.
+    :param max_output_bytes: The most that all outputs of a request may have together. Default 2 GiB.
     :param segmind_conn_id: A connection of the type ``segmind``.
     :param deferrable: Wait in the triggerer (default) or, if False, in the worker.
     :param wait_for_completion: If False, return the request id at once; SegmindRequestSensor waits for it.
@@ -132,6 +143,7 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         "input_conn_id",
         "output_path",
         "output_conn_id",
+        "name_output_after",
         "max_output_bytes",
         "segmind_conn_id",
         "deferrable",
@@ -143,7 +155,8 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         "on_unresolved_submit",
     )
     text_fields: ClassVar[Sequence[str]] = (
-        *("model", "input_conn_id", "output_path", "output_conn_id", "segmind_conn_id", "on_unresolved_submit"),
+        *("model", "input_conn_id", "output_path", "output_conn_id", "name_output_after"),
+        *("segmind_conn_id", "on_unresolved_submit"),
     )
     template_fields_renderers = {"parameters": "json"}  # noqa: RUF012 - as in BaseOperator
     ui_color = "#e8e4fb"
@@ -157,6 +170,7 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         input_conn_id: str | None = None,
         output_path: str | None = None,
         output_conn_id: str | None = None,
+        name_output_after: str | None = None,
         max_output_bytes: int | str = DEFAULT_MAX_OUTPUT_BYTES,
         segmind_conn_id: str = DEFAULT_CONNECTION_ID,
         deferrable: bool | str = True,
@@ -175,6 +189,7 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         self.input_conn_id = input_conn_id
         self.output_path = with_paths_as_text(output_path)
         self.output_conn_id = output_conn_id
+        self.name_output_after = name_output_after
         self.max_output_bytes = max_output_bytes
         self.segmind_conn_id = segmind_conn_id
         self.deferrable = deferrable
@@ -278,10 +293,35 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         if is_literal(self.model):
             calls.checked_model(self.model)
         check_literals(self)
-        if is_literal(self.parameters):
-            parameters = calls.checked_parameters(self.parameters)
-            if is_literal(self.upload):
-                checked_places(parameters, self.upload)
+        if is_literal(self.parameters) and is_literal(self.upload):
+            SegmindInferenceOperator.checked_parameters(self)  # an operator for one model has checks of its own
+        if is_literal(self.name_output_after) and (names_of := self._names_of_parameters()) is not None:
+            name = optional_text("name_output_after", self.name_output_after)
+            if name is not None and name not in names_of:
+                raise InvalidParameterError(
+                    "name_output_after", f"there is no parameter {one_line(name)!r}; there are {sorted(names_of)}"
+                )
+
+    def _names_of_parameters(self) -> Sequence[str] | None:
+        """Return the names of the model's parameters; None if they are not known when the DAG is parsed."""
+        return [str(name) for name in self.parameters] if is_literal(self.parameters) else None
+
+    def output_name(self) -> str | None:
+        """
+        Return the name of the output, as far as it comes from a parameter; None if it does not.
+
+        :raises InvalidParameterError: If there is no such parameter, or no file in it.
+        """
+        name = optional_text("name_output_after", self.name_output_after)
+        if name is None:
+            return None
+        parameters = self.checked_parameters()
+        places = [place for place in listed(parameters.get(name)) if isinstance(place, str)]
+        if len(places) != 1:
+            raise InvalidParameterError(
+                "name_output_after", f"must name a parameter with one file or URL, and {one_line(name)!r} has none"
+            )
+        return name_after(places[0])
 
     def _execution(self, context: Context) -> Execution:
         try:

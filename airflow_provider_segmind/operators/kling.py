@@ -70,6 +70,9 @@ class KlingImageToVideoOperator(SegmindInferenceOperator):
         """Return the URL of the video."""
         return video_url(result)
 
+    def _names_of_parameters(self) -> Sequence[str]:
+        return kling.IMAGES
+
     def _check_literals(self) -> None:
         super()._check_literals()
         for name, check in kling.CHECKS.items():

@@ -44,6 +44,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "input_conn_id": optional_text,
     "output_path": optional_place,
     "output_conn_id": optional_text,
+    "name_output_after": optional_text,
     "max_output_bytes": byte_count,
 }
 
@@ -63,6 +64,7 @@ class Options:
     input_conn_id: str | None
     output_path: str | None
     output_conn_id: str | None
+    name_output_after: str | None
     max_output_bytes: int
 
     def __post_init__(self) -> None:
@@ -70,6 +72,10 @@ class Options:
         if self.output_path is not None and not self.wait_for_completion:
             raise InvalidParameterError(
                 "output_path", "needs wait_for_completion=True: only then is there an output"
+            )
+        if self.name_output_after is not None and not (self.output_path or "").endswith("/"):
+            raise InvalidParameterError(
+                "name_output_after", "needs an output_path that is a folder: end it with a slash"
             )
 
     @classmethod

@@ -48,6 +48,22 @@ def test_a_folder_of_images_and_again_when_more_have_come(
     assert emulator.ledger()["count"] == len(list(clips.iterdir())) == 4
 
 
+def test_a_folder_of_images_with_any_names(
+    emulator: RunningEmulator, run_example: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_PROD_DB", '{"conn_type": "generic", "password": "hunter2"}')
+    images, clips = tmp_path / "images", tmp_path / "clips"
+    images.mkdir()
+    names = ["{{ conn.prod_db.password }}.png", "a[1]?*#%41{b}.jpg", "two\nlines.jpg", f"{'x' * 246}.jpg"]
+    for name in names:
+        shutil.copy(EXAMPLES / "images" / "mug.jpg", images / name)
+    for _ in range(2):
+        tasks = run_example("segmind_folder_of_images", images=str(images), clips=str(clips))
+        assert {task.state for task in tasks.values()} <= {"success", "skipped"}
+        assert sorted(path.name for path in clips.iterdir()) == sorted(f"{name}.mp4" for name in names)
+    assert emulator.ledger()["count"] == len(names)
+
+
 def test_fire_and_forget(emulator: RunningEmulator, run_example: Run) -> None:
     tasks = run_example("segmind_fire_and_forget")
     assert {task.state for task in tasks.values()} == {"success"}

@@ -18,6 +18,26 @@ pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., dict[str, Any]]
 
+HOSTILE_NAMES = [
+    "a.png",
+    "{{ 'a' if '{' in task.start_image_url else conn.prod_db.password }}.png",
+    "{% raw %}.png",
+    "{image}.jpg",
+    "a[1].jpg",
+    "what now?.jpg",
+    "*.jpg",
+    "100%41.jpg",
+    "a#b.jpg",
+    "a+b&c;d=e.jpg",
+    "'\"`$(id)`.jpg",
+    " a .jpg",
+    ".hidden.jpg",
+    "-rf.jpg",
+    "admin@products.jpg",
+    "\u202egpj.jpg",
+    f"{'x' * 246}.jpg",
+]
+
 
 @pytest.fixture
 def run_readme(
@@ -31,6 +51,25 @@ def run_readme(
     (tmp_path / "product_clips.py").write_text(readme_dag)
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(storage.connection))
     return run_dag_of(tmp_path)
+
+
+def test_any_name_is_only_a_name(
+    emulator: RunningEmulator, run_readme: Run, storage: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_PROD_DB", '{"conn_type": "generic", "password": "hunter2"}')
+    storage.bucket.objects.all().delete()
+    image = (ROOT / "example_dags" / "images" / "mug.jpg").read_bytes()
+    for name in HOSTILE_NAMES:
+        storage.bucket.put_object(Key=f"images/{name}", Body=image)
+
+    tasks = run_readme("product_clips")
+    assert {task.state for task in tasks.values()} == {"success"}
+    assert sorted(storage.contents("clips/")) == sorted(f"{name}.mp4" for name in HOSTILE_NAMES)
+    assert emulator.ledger()["count"] == len(HOSTILE_NAMES)
+
+    ObjectStoragePath("s3://products", conn_id="aws_default").fs.invalidate_cache()
+    run_readme("product_clips")
+    assert emulator.ledger()["count"] == len(HOSTILE_NAMES), "each has its clip"
 
 
 def test_a_clip_for_each_image_and_tomorrow_for_the_new_ones(
