@@ -70,6 +70,15 @@ class RecordStore:
             )
         return record
 
+    def undelivered(self) -> str | None:
+        """Return the id of a request that is paid for, or will be, and not delivered; None if none is known."""
+        try:
+            record = self.read()
+        except Exception:
+            log.exception("Cannot read the record of the task's request")
+            return None
+        return record.request_id if record is not None and record.state is RecordState.SUBMITTED else None
+
     def write(self, record: RequestRecord) -> None:
         """Keep a record in place of the one before it."""
         if self._store is not None:

@@ -407,6 +407,7 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         try:
             yield execution
         except SegmindError as error:
+            error.request_id = error.request_id or execution.accepted or execution.store.undelivered()
             self._request_id = self._request_id or error.request_id
             if error.request_id is not None and isinstance(error, _NOTHING_MORE_TO_GET):
                 execution.end(error.request_id)

@@ -188,6 +188,21 @@ def test_a_retry_with_other_parameters_pays_nothing_more(
     assert "prompt, start_image_url" in said()
 
 
+@pytest.mark.skipif(not REMEMBERS, reason="only Airflow 3.3 and later remember; the tests run there too")
+def test_parameters_that_become_wrong_do_not_lose_the_request(
+    emulator: RunningEmulator, run_dag: Run, said: Callable[[], str]
+) -> None:
+    """The second attempt of this task renders an empty prompt."""
+    emulator.faults({"on": "status", "json": {"status": "QUEUED"}, "count": 7})
+    clip = run_dag("resigned", timeout=0.5, later_prompt="")["clip"]
+    (charge,) = emulator.ledger()["charges"]
+    assert clip.state == "failed"
+    assert (
+        f"prompt: must describe the transformation between the frames, not '' (request_id={charge['request_id']})"
+        in said()
+    )
+
+
 @MODES
 @pytest.mark.skipif(not REMEMBERS, reason="only Airflow 3.3 and later remember; the tests run there too")
 def test_a_lost_submit_is_found_though_its_parameters_have_changed(

@@ -8,10 +8,13 @@ from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 
-with DAG("resigned", schedule=None, params={"deferrable": True, "timeout": 60}) as dag:
+with DAG("resigned", schedule=None, params={"deferrable": True, "timeout": 60, "later_prompt": None}) as dag:
     KlingImageToVideoOperator(
         task_id="clip",
-        prompt="zoom at {{ macros.uuid.uuid4() }}",
+        prompt=(
+            "{% if ti.try_number == 1 or params.later_prompt is none %}zoom at {{ macros.uuid.uuid4() }}"
+            "{% else %}{{ params.later_prompt }}{% endif %}"
+        ),
         start_image_url="https://example.com/a.png?nonce={{ macros.uuid.uuid4() }}",
         deferrable="{{ params.deferrable }}",
         timeout="{{ params.timeout }}",
