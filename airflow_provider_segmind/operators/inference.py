@@ -56,6 +56,7 @@ from airflow_provider_segmind.lineage.metrics import count
 from airflow_provider_segmind.operators.execution import Execution
 from airflow_provider_segmind.operators.options import check_literals
 from airflow_provider_segmind.rendering import UntrustedValuesUnrendered
+from airflow_provider_segmind.triggers.driving import deferral_timeout
 from airflow_provider_segmind.triggers.events import LargeResult, read_event, read_traces, read_turn
 from airflow_provider_segmind.triggers.lost_submit import SegmindLostSubmitTrigger
 from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
@@ -66,6 +67,8 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_segmind.api.answers import RequestReport
+
+SegmindTrigger = SegmindRequestTrigger | SegmindLostSubmitTrigger | SegmindTurnTrigger
 
 DEFAULT_TIMEOUT = 900.0
 DEFAULT_MAX_OUTPUT_BYTES = 2 * 1024**3
@@ -353,38 +356,27 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
             options.expected_duration,
         )
         if options.deferrable:
-            self._defer_until_done(request)
+            self._defer(
+                SegmindRequestTrigger(segmind_conn_id=self.segmind_conn_id, **asdict(request)), "execute_complete"
+            )
         return self._delivered(execution, wait_for(request, self.hook))
 
     def _turn_come(self, execution: Execution, turn: AwaitedTurn) -> Begun:
         """Wait for the next turn to submit: in the triggerer, or here if the task is not to be deferred."""
         if execution.options.deferrable:
-            self.defer(
-                trigger=SegmindTurnTrigger(self.segmind_conn_id, turn.as_json()), method_name="execute_turn"
-            )
+            self._defer(SegmindTurnTrigger(self.segmind_conn_id, turn.as_json()), "execute_turn")
         time.sleep(turn.alone(time.time()))
         return execution.submission.take(turn)
 
     def _searched(self, execution: Execution, lost: LostSubmit) -> Begun:
         """Search the request history for a submit without an answer: in the triggerer, or here."""
         if execution.options.deferrable:
-            self.defer(
-                trigger=SegmindLostSubmitTrigger(self.segmind_conn_id, lost.as_json()),
-                method_name="execute_found",
-            )
+            self._defer(SegmindLostSubmitTrigger(self.segmind_conn_id, lost.as_json()), "execute_found")
         return execution.submission.settle(lost, driven(find_lost(lost, time.time), self.hook))
 
-    def _defer_until_done(self, request: FollowedRequest) -> None:
-        """
-        Free the worker.
-
-        No timeout is given to Airflow: the trigger keeps the deadline itself, and can say what became of the
-        request, where Airflow's own timeout would be a failure without the request's id.
-        """
-        self.defer(
-            trigger=SegmindRequestTrigger(segmind_conn_id=self.segmind_conn_id, **asdict(request)),
-            method_name="execute_complete",
-        )
+    def _defer(self, trigger: SegmindTrigger, method_name: str) -> None:
+        """Free the worker until a trigger has ended its wait."""
+        self.defer(trigger=trigger, method_name=method_name, timeout=deferral_timeout(trigger.latest_end))
 
     def _delivered(self, execution: Execution, result: RequestReport) -> Any:
         self._request_id = result.request_id

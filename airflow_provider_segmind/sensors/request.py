@@ -25,6 +25,7 @@ from airflow_provider_segmind.hooks.segmind import SegmindHook
 from airflow_provider_segmind.hooks.waiting import fetch_completed, look_at
 from airflow_provider_segmind.rendering import UntrustedValuesUnrendered
 from airflow_provider_segmind.sensors.started import first_start
+from airflow_provider_segmind.triggers.driving import deferral_timeout
 from airflow_provider_segmind.triggers.events import LargeResult, read_event
 from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
 
@@ -98,16 +99,15 @@ class SegmindRequestSensor(UntrustedValuesUnrendered, BaseSensorOperator):
             raise AirflowFailException(str(error)) from error
         if deferrable:
             now = time.time()
-            self.defer(
-                trigger=SegmindRequestTrigger(
-                    request_id=self.request_id,
-                    segmind_conn_id=self.segmind_conn_id,
-                    submitted_at=now,
-                    deadline=now + self.timeout,
-                    poll_interval=poll_interval,
-                ),
-                method_name="execute_complete",
+            trigger = SegmindRequestTrigger(
+                request_id=self.request_id,
+                segmind_conn_id=self.segmind_conn_id,
+                submitted_at=now,
+                deadline=now + self.timeout,
+                poll_interval=poll_interval,
             )
+            timeout = deferral_timeout(trigger.latest_end)
+            self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout)
         try:
             return super().execute(context)
         except AirflowSensorTimeout as error:

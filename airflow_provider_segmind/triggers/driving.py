@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Generator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_segmind.api.follow import Wait, resume
@@ -13,6 +15,22 @@ from airflow_provider_segmind.hooks.per_loop import PerLoop
 if TYPE_CHECKING:
     from airflow_provider_segmind.api.call import Call
     from airflow_provider_segmind.hooks.segmind import SegmindAsyncHook
+
+
+LATE = 120.0
+"""Seconds after the end of a wait when Airflow ends it, if no triggerer has: one may only be starting."""
+
+
+def deferral_timeout(latest_end: float) -> timedelta:
+    """
+    Return the timeout to defer with: a safety net for a triggerer that does not run.
+
+    A trigger keeps its own deadline, and says what became of the request. Airflow's timeout comes later, from the
+    scheduler, and knows nothing of it.
+
+    :param latest_end: When the trigger ends at the latest, in seconds since the epoch.
+    """
+    return timedelta(seconds=max(latest_end - time.time(), 0) + LATE)
 
 
 async def driven(steps: Generator[Any, Any, Any], segmind_conn_id: str, warn: Callable[[str], object]) -> Any:

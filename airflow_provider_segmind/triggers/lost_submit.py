@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_segmind.api.resolve import LostSubmit, Traces, find_lost
+from airflow_provider_segmind.api.resolve import LONGEST_QUEUE, LostSubmit, Traces, find_lost
 from airflow_provider_segmind.triggers.driving import driven
 from airflow_provider_segmind.triggers.events import broken_off, traces_event
 
@@ -37,6 +37,11 @@ class SegmindLostSubmitTrigger(BaseTrigger):
             "airflow_provider_segmind.triggers.lost_submit.SegmindLostSubmitTrigger",
             {"segmind_conn_id": self.segmind_conn_id, "submit": self.submit.as_json()},
         )
+
+    @property
+    def latest_end(self) -> float:
+        """When the search is over at the latest, in seconds since the epoch."""
+        return self.submit.deadline + LONGEST_QUEUE
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event, when something was found or the deadline has passed."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_segmind.api.follow import FollowedRequest, follow
+from airflow_provider_segmind.api.follow import LAST_TURN, LONGEST_QUEUE, FollowedRequest, follow
 from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.triggers.driving import driven
 from airflow_provider_segmind.triggers.events import broken_off, completed_event, error_event
@@ -59,6 +59,11 @@ class SegmindRequestTrigger(BaseTrigger):
             "airflow_provider_segmind.triggers.request.SegmindRequestTrigger",
             {"segmind_conn_id": self.segmind_conn_id, **asdict(self.request)},
         )
+
+    @property
+    def latest_end(self) -> float:
+        """When the wait is over at the latest, in seconds since the epoch: after the last turns of the key."""
+        return self.request.deadline + LAST_TURN + LONGEST_QUEUE
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event, when the request has ended or the deadline has passed."""

@@ -41,6 +41,11 @@ class SegmindTurnTrigger(BaseTrigger):
             {"segmind_conn_id": self.segmind_conn_id, "turn": self.turn.as_json()},
         )
 
+    @property
+    def latest_end(self) -> float:
+        """When the wait is over at the latest, in seconds since the epoch."""
+        return self.turn.deadline
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event, when the turn has come or the deadline has passed."""
         error: SegmindError | None = None
