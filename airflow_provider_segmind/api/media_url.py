@@ -44,9 +44,10 @@ _PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")
 """All that has been assigned for the public internet so far."""
 
 _SPECIAL_V6 = [
-    ipaddress.IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "3ffe::/16", "3fff::/20")
+    ipaddress.IPv6Network(network)
+    for network in ("2001::/23", "2001:db8::/32", "2002::/16", "3ffe::/16", "3fff::/20")
 ]
-"""Teredo, ORCHID and other protocols; documentation; the former 6bone."""
+"""Teredo, ORCHID and other protocols; documentation; 6to4, which leads to any IPv4 address; the former 6bone."""
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
@@ -260,16 +261,13 @@ def _is_public(address: Address) -> bool:
         address in _PUBLIC_V6
         and address.is_global
         and not any(address in network for network in _SPECIAL_V6)
-        and all(map(_is_public, _tunnelled_to(address)))
+        and (not _is_isatap(address) or _is_public(ipaddress.IPv4Address(address.packed[12:])))
     )
 
 
-def _tunnelled_to(address: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
-    """Return the IPv4 addresses to which an IPv6 address may be tunnelled: 6to4, and ISATAP in any network."""
-    inner = [address.sixtofour] if address.sixtofour else []
-    if address.packed[8] & 0xFC == 0 and address.packed[9:12] == b"\x00\x5e\xfe":
-        inner.append(ipaddress.IPv4Address(address.packed[12:]))
-    return inner
+def _is_isatap(address: ipaddress.IPv6Address) -> bool:
+    """Return whether an address, in whatever network, may be a tunnel to the IPv4 address at its end."""
+    return address.packed[8] & 0xFC == 0 and address.packed[9:12] == b"\x00\x5e\xfe"
 
 
 def _refuse_private(problem: str, request_id: str | None) -> NoReturn:

@@ -59,23 +59,24 @@ def fetched(url: str, download: Download, connection: SegmindConnection, request
     """
     failures = 0
     window = min(SLOWEST_WINDOW, 2 * connection.timeout)
-    with closing(Pace(LEAST_SPEED, window, LONGEST_DOWNLOAD)) as pace:
-        fetching = _Fetching(url, download, connection, request_id, pace)
-        with closing(fetching):
-            while True:
-                before = download.received
-                try:
-                    while not (yield from fetching.part()):
-                        pass
-                    return
-                except DownloadError as error:
-                    failures = 1 if download.received > before and not pace.cut else failures + 1
-                    if not error.may_resume or failures >= ATTEMPTS:
-                        raise
-                    log.warning("Will go on: %s", error)
-                pause = min(1.5 * 2.0 ** (failures - 1), LONGEST_PAUSE)
-                pace.spend(pause)
-                time.sleep(pause)
+    with (
+        closing(Pace(LEAST_SPEED, window, LONGEST_DOWNLOAD)) as pace,
+        closing(_Fetching(url, download, connection, request_id, pace)) as fetching,
+    ):
+        while True:
+            before = download.received
+            try:
+                while not (yield from fetching.part()):
+                    pass
+                return
+            except DownloadError as error:
+                failures = 1 if download.received > before and not pace.cut else failures + 1
+                if not error.may_resume or failures >= ATTEMPTS:
+                    raise
+                log.warning("Will go on: %s", error)
+            pause = min(1.5 * 2.0 ** (failures - 1), LONGEST_PAUSE)
+            pace.spend(pause)
+            time.sleep(pause)
 
 
 class _Fetching:
@@ -141,19 +142,18 @@ class _Fetching:
             request = requests.Request("GET", url, headers).prepare()
             request.url = url  # requests would write some of it in another way
             adapter = self._adapter(urlsplit(url).scheme)
-            # Plain http is for an emulator on this machine: a proxy would look for it on its own.
+            # Plain http is for an emulator on this machine: behind a proxy it would be one on the proxy's.
             proxies = {} if url.startswith("http:") else connection.proxies_for(url)
             with self._pace.running():
                 return adapter.send(request, True, (connecting, connection.timeout), proxies=proxies)
 
     def _adapter(self, scheme: str) -> HTTPAdapter:
         if scheme not in self._adapters:
-            told = {"media_rules": self._connection.media_rules, "request_id": self._request_id}
-            self._adapters[scheme] = _MediaAdapter(
-                self._tls_context() if scheme == "https" else None,
-                {"pace": self._pace},
-                {"pace": self._pace, "plain": scheme == "http", **told},
-            )
+            context = self._tls_context() if scheme == "https" else None
+            watched = {"pace": self._pace}
+            rules = {"media_rules": self._connection.media_rules, "plain": scheme == "http"}
+            checked = {**watched, **rules, "request_id": self._request_id}
+            self._adapters[scheme] = _MediaAdapter(context, watched, checked)
         return self._adapters[scheme]
 
     def _tls_context(self) -> ssl.SSLContext:
@@ -254,11 +254,11 @@ class _MediaAdapter(HTTPAdapter):
         """Leave everything to the context."""
 
 
-def _let_connect(pools: Any, kind: type[HTTPConnection], told: dict[str, Any]) -> None:
+def _let_connect(pools: Any, kind: type[HTTPConnection], attributes: dict[str, Any]) -> None:
     """Have pools of connections make those of a kind."""
     pools.pool_classes_by_scheme = {
         scheme: type(
-            pool.__name__, (pool,), {"ConnectionCls": type(kind.__name__, (kind, pool.ConnectionCls), told)}
+            pool.__name__, (pool,), {"ConnectionCls": type(kind.__name__, (kind, pool.ConnectionCls), attributes)}
         )
         for scheme, pool in pools.pool_classes_by_scheme.items()
     }
