@@ -467,7 +467,9 @@ def test_an_encoding_that_cannot_be_undone_is_an_error(encoding: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "encoded", [b"....ftypisom", gzip.compress(b"x")[:-1] + b"\x01", gzip.compress(b"x") + b"yyyyyy"]
+    "encoded",
+    [b"....ftypisom", gzip.compress(b"x")[:-1] + b"\x01", gzip.compress(b"x") + b"yyyyyy"],
+    ids=["none", "wrong length", "more behind"],
 )
 def test_a_broken_encoding_is_an_error(encoded: bytes) -> None:
     download = begun(**{"content-encoding": "gzip", "content-length": str(len(encoded))})
