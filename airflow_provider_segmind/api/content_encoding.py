@@ -31,6 +31,7 @@ class ContentDecoder:
             raise UndecodableError(f"the content encoding {name[:40]!r} is not supported")
         self.identity = name in ("", "identity")
         self._may_be_raw = name == "deflate"
+        self._held_back = b""
         self._inflater = None if self.identity else zlib.decompressobj(_GZIP_OR_ZLIB)
 
     def decode(self, piece: bytes, most: int) -> bytes:
@@ -42,6 +43,11 @@ class ContentDecoder:
         """
         if self._inflater is None:
             return piece
+        if self._may_be_raw:
+            piece, self._held_back = self._held_back + piece, b""
+            if len(piece) < 2:  # it takes two bytes to see that there is no header of zlib
+                self._held_back = piece
+                return b""
         decoded = bytearray()
         while piece:
             try:

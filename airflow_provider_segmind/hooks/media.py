@@ -4,27 +4,49 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
-import urllib3
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from requests.utils import select_proxy
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from airflow_provider_segmind.api.download import Download
-from airflow_provider_segmind.api.media_url import MediaRules
-from airflow_provider_segmind.exceptions import DownloadError
+from airflow_provider_segmind.api.locations import without_login
+from airflow_provider_segmind.api.media_url import MediaRules, location_text
+from airflow_provider_segmind.api.text import one_line
+from airflow_provider_segmind.exceptions import DownloadError, SegmindError
 from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, USER_AGENT, SegmindConnection
+from airflow_provider_segmind.hooks.pace import FinalAnswer, Pace
+from airflow_provider_segmind.hooks.tls import tls_context
 
-CHUNK = 1024 * 1024
+CHUNK = 64 * 1024
+"""Bytes to read at most at once; fewer if fewer have come."""
+
 MOST_REDIRECTS = 5
 ATTEMPTS = 5
 """How often a download that makes no headway is taken up again."""
 
 LONGEST_PAUSE = 10.0
+"""Seconds between two attempts at most. All pauses together are some 20 s: storage shows a new file by then."""
+
+LEAST_SPEED = 16 * 1024
+"""Bytes per second. A connection that brings fewer, on average over ``SLOWEST_WINDOW``, counts as broken."""
+
+SLOWEST_WINDOW = 60.0
+"""Seconds; twice the connection's ``timeout``, if that is less."""
+
+LONGEST_DOWNLOAD = 2 * 3600.0
+"""Seconds that one file may take, without the time that storing it takes."""
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+_OF_REQUESTS = requests.RequestException
 
 log = logging.getLogger(__name__)
 
@@ -36,98 +58,277 @@ def fetched(url: str, download: Download, connection: SegmindConnection, request
     :raises SegmindError: The one that fits, if it cannot be had whole.
     """
     failures = 0
-    with _session(connection.media_rules, request_id) as session:
+    window = min(SLOWEST_WINDOW, 2 * connection.timeout)
+    with (
+        closing(Pace(LEAST_SPEED, window, LONGEST_DOWNLOAD)) as pace,
+        closing(_Fetching(url, download, connection, request_id, pace)) as fetching,
+    ):
         while True:
             before = download.received
             try:
-                yield from _once(session, url, download, connection, request_id)
+                while not (yield from fetching.part()):
+                    pass
                 return
             except DownloadError as error:
-                failures = 1 if download.received > before else failures + 1
+                failures = 1 if download.received > before and not pace.cut else failures + 1
                 if not error.may_resume or failures >= ATTEMPTS:
                     raise
                 log.warning("Will go on: %s", error)
-            time.sleep(min(2.0 ** (failures - 1) / 2, LONGEST_PAUSE))
+            pause = min(1.5 * 2.0 ** (failures - 1), LONGEST_PAUSE)
+            pace.spend(pause)
+            time.sleep(pause)
 
 
-def _once(
-    session: requests.Session, url: str, download: Download, connection: SegmindConnection, request_id: str
-) -> Iterator[bytes]:
-    try:
-        with _opened(session, url, download, connection, request_id) as answer:
-            download.begin(answer.status_code, {name.lower(): text for name, text in answer.headers.items()})
-            while chunk := answer.raw.read(CHUNK):
+class _Fetching:
+    """The requests for one file."""
+
+    def __init__(
+        self, url: str, download: Download, connection: SegmindConnection, request_id: str, pace: Pace
+    ) -> None:
+        self._url = url
+        self._download = download
+        self._connection = connection
+        self._request_id = request_id
+        self._pace = pace
+        self._adapters: dict[str, HTTPAdapter] = {}
+
+    def part(self) -> Generator[bytes, None, bool]:
+        """Yield what one answer has of the file; return whether that was the rest."""
+        download, pace = self._download, self._pace
+        answer = self._answer()
+        try:
+            headers = {name.lower(): text for name, text in answer.headers.items()}
+            with self._explaining():
+                whole = not download.begin(answer.status_code, headers, url=self._url)
+            pace.allow()
+            while not whole and (most := download.next_read(CHUNK)):
+                with self._explaining(), pace.running():
+                    chunk = answer.raw.read1(most)
+                if not chunk:
+                    break
+                pace.count(len(chunk))
                 if new := download.taken(chunk):
                     yield new
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise download.broken(f"{type(error).__name__}") from error
-    download.ended()
+        finally:
+            _close(answer)
+        return whole or download.ended()
+
+    def close(self) -> None:
+        """Close the connections."""
+        for adapter in self._adapters.values():
+            adapter.close()
+
+    def _answer(self) -> requests.Response:
+        """Return the answer to a request, behind the redirects."""
+        rules = self._connection.media_rules
+        url = rules.checked(self._url, self._request_id)
+        for _ in range(MOST_REDIRECTS + 1):
+            answer = self._ask(url)
+            if answer.status_code not in _REDIRECTS:
+                return answer
+            _close(answer)  # without a look at its body, which may be without end
+            locations = {each.strip(" \t") for each in answer.raw.headers.getlist("location")}
+            if len(locations) != 1 or "" in locations:
+                raise self._download.broken(f"HTTP {answer.status_code} without a place to go to")
+            url = rules.redirected(url, location_text(locations.pop()), self._request_id)
+        raise self._download.broken(f"more than {MOST_REDIRECTS} redirects", final=True)
+
+    def _ask(self, url: str) -> requests.Response:
+        connection = self._connection
+        connecting = min(CONNECT_TIMEOUT, connection.timeout)
+        headers = {"User-Agent": USER_AGENT, **self._download.headers()}
+        self._pace.allow(connecting + connection.timeout)
+        with self._explaining():
+            request = requests.Request("GET", url, headers).prepare()
+            request.url = url  # requests would write some of it in another way
+            adapter = self._adapter(urlsplit(url).scheme)
+            # Plain http is for an emulator on this machine: behind a proxy it would be one on the proxy's.
+            proxies = {} if url.startswith("http:") else connection.proxies_for(url)
+            with self._pace.running():
+                return adapter.send(request, True, (connecting, connection.timeout), proxies=proxies)
+
+    def _adapter(self, scheme: str) -> HTTPAdapter:
+        if scheme not in self._adapters:
+            context = self._tls_context() if scheme == "https" else None
+            watched = {"pace": self._pace}
+            rules = {"media_rules": self._connection.media_rules, "plain": scheme == "http"}
+            checked = {**watched, **rules, "request_id": self._request_id}
+            self._adapters[scheme] = _MediaAdapter(context, watched, checked)
+        return self._adapters[scheme]
+
+    def _tls_context(self) -> ssl.SSLContext:
+        try:
+            return tls_context(self._connection.verify)
+        except (OSError, ValueError) as error:
+            cause = f"verify of the connection cannot be used: {type(error).__name__}: {one_line(str(error), 200)}"
+            raise self._download.broken(cause, final=True) from None
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Make what goes wrong an error of ours."""
+        try:
+            yield
+        except SegmindError:
+            raise
+        except Exception as error:  # noqa: BLE001 - what libraries raise for malformed answers is not documented
+            # Without its cause: libraries repeat URLs with their signatures, and the login of a proxy.
+            raise self._too_slow() if self._pace.cut else self._broken(error) from None
+        if self._pace.cut:
+            raise self._too_slow()
+
+    def _too_slow(self) -> DownloadError:
+        if self._pace.time_left <= 0:
+            return self._download.broken(f"it takes longer than {LONGEST_DOWNLOAD / 3600:g} h", final=True)
+        return self._download.broken(f"the media host is too slow: fewer than {LEAST_SPEED} bytes per second")
+
+    def _broken(self, error: Exception) -> DownloadError:
+        causes = list(_causes(error))
+        for cause in causes:
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                fault = one_line(str(cause.verify_message or cause), 200)
+                return self._download.broken(
+                    f"the TLS certificate of the media host, or of a proxy on the way, is not trusted: {fault}. "
+                    "If a private authority has issued it, set verify in the extra of the connection to the path "
+                    "of that authority's CA bundle",
+                    final=True,
+                )
+        # Of the system's words alone: those of requests repeat the URL with its signature.
+        of_system = [each for each in causes if isinstance(each, OSError) and not isinstance(each, _OF_REQUESTS)]
+        words = one_line(without_login(str(of_system[-1])), 150) if of_system else ""
+        return self._download.broken(f"{type(error).__name__}{': ' * bool(words)}{words}")
 
 
-def _opened(
-    session: requests.Session, url: str, download: Download, connection: SegmindConnection, request_id: str
-) -> requests.Response:
-    rules = connection.media_rules
-    url = rules.checked(url, request_id)
-    for _ in range(MOST_REDIRECTS + 1):
-        answer = session.get(
-            url,
-            headers={"User-Agent": USER_AGENT, **download.headers()},
-            timeout=(min(CONNECT_TIMEOUT, connection.timeout), connection.timeout),
-            verify=connection.verify,
-            proxies=connection.proxies_for(url),
-            allow_redirects=False,
-            stream=True,
-        )
-        if answer.status_code not in (301, 302, 303, 307, 308):
-            return answer
+def _close(answer: requests.Response) -> None:
+    with suppress(Exception):
         answer.close()
-        url = rules.redirected(url, answer.headers.get("location", ""), request_id)
-    raise download.broken(f"more than {MOST_REDIRECTS} redirects", final=True)
 
 
-def _session(rules: MediaRules, request_id: str) -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, _CheckingAdapter(rules, request_id))
-    return session
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what caused it: libraries have that in their arguments and attributes, too."""
+    waiting, seen = [error], {id(error)}
+    while waiting:
+        each = waiting.pop(0)
+        yield each
+        parts = (each.__cause__, each.__context__, getattr(each, "reason", None), *each.args)
+        inner = [part for part in parts if isinstance(part, BaseException) and id(part) not in seen]
+        seen.update(map(id, inner))
+        waiting += inner
 
 
-class _CheckingAdapter(HTTPAdapter):
-    """Connects only to addresses that the rules allow: to the very one that was checked."""
+class _MediaAdapter(HTTPAdapter):
+    """
+    Trusts one TLS context, and connects only to addresses that the rules allow.
 
-    def __init__(self, rules: MediaRules, request_id: str) -> None:
-        self._rules, self._request_id = rules, request_id
+    :param context: For hosts and proxies; None for plain http.
+    :param watched: What connections to a proxy need to know.
+    :param checked: What connections to a media host need to know.
+    """
+
+    def __init__(self, context: ssl.SSLContext | None, watched: dict[str, Any], checked: dict[str, Any]) -> None:
+        self._context, self._watched, self._checked = context, watched, checked
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        told = {"media_rules": self._rules, "request_id": self._request_id}
-        plain = type("Plain", (_Checking, HTTPConnection), told)
-        secure = type("Secure", (_Checking, HTTPSConnection), told)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
-            "https": type("SecurePool", (HTTPSConnectionPool,), {"ConnectionCls": secure}),
-        }
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+        _let_connect(self.poolmanager, _Checked, self._checked)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        if proxy not in self.proxy_manager:
+            own = {} if proxy.lower().startswith("socks") else {"proxy_ssl_context": self._context}
+            pools = super().proxy_manager_for(proxy, ssl_context=self._context, **own, **kwargs)
+            _let_connect(pools, _Watched, self._watched)
+        return self.proxy_manager[proxy]
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """Return the connections to use, without anything that ``requests`` makes of its ``verify``."""
+        proxy = select_proxy(request.url or "", proxies)
+        if proxy:
+            pools = self.proxy_manager_for(proxy if "://" in proxy else f"http://{proxy}")
+        else:
+            pools = self.poolmanager
+        return pools.connection_from_url(request.url)
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Leave everything to the context."""
 
 
-class _Checking:
-    """A connection that looks at the address before it connects."""
+def _let_connect(pools: Any, kind: type[HTTPConnection], attributes: dict[str, Any]) -> None:
+    """Have pools of connections make those of a kind."""
+    pools.pool_classes_by_scheme = {
+        scheme: type(
+            pool.__name__, (pool,), {"ConnectionCls": type(kind.__name__, (kind, pool.ConnectionCls), attributes)}
+        )
+        for scheme, pool in pools.pool_classes_by_scheme.items()
+    }
+
+
+class _Watched(HTTPConnection):
+    """A connection that is cut when the time is up."""
+
+    response_class = FinalAnswer
+    pace: Pace
+
+    def _new_conn(self) -> socket.socket:
+        connected = super()._new_conn()
+        self.pace.watch(connected)
+        return connected
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is not None:  # one that an earlier request left open
+            self.pace.watch(self.sock)
+        super().request(*args, **kwargs)
+
+
+class _Checked(_Watched):
+    """A connection that looks at each address of its host before it connects to that one."""
 
     media_rules: MediaRules
     request_id: str
-    _dns_host: str
-    port: int
+    plain: bool
 
     def _new_conn(self) -> socket.socket:
-        name = self._dns_host
-        found = socket.getaddrinfo(name, self.port, type=socket.SOCK_STREAM)
-        for *_, address in found:
-            self.media_rules.check_address(str(address[0]), self.request_id)
-        self._dns_host = str(found[0][-1][0])
+        name, longest = self._dns_host, float(self.timeout or CONNECT_TIMEOUT)
+        addresses = self._allowed_addresses(name.strip("[]"))
+        ends = time.monotonic() + longest
+        trouble: Exception | None = None
         try:
-            connected: socket.socket = super()._new_conn()  # type: ignore[misc]
+            for number, address in enumerate(addresses):
+                # Each gets its share, so that one that does not answer leaves time for the next.
+                self.timeout = max((ends - time.monotonic()) / (len(addresses) - number), 0.001)
+                self._dns_host = address
+                try:
+                    connected = super()._new_conn()
+                except (NewConnectionError, ConnectTimeoutError) as error:
+                    trouble = error
+                else:
+                    connected.settimeout(longest)
+                    return self._looked_at(connected)
         finally:
-            self._dns_host = name
+            self._dns_host, self.timeout = name, longest
+        raise trouble or OSError("the media host has no address")
+
+    def _looked_at(self, connected: socket.socket) -> socket.socket:
+        """Check where a connection has led to: what is below may look an address up in its own way."""
+        try:
+            self.media_rules.check_address(str(connected.getpeername()[0]), self.request_id, plain=self.plain)
+        except BaseException:
+            connected.close()
+            raise
         return connected
+
+    def _allowed_addresses(self, name: str) -> list[str]:
+        """Look a name up, once: what is connected to has been checked, and is not looked up again."""
+        found = socket.getaddrinfo(name, self.port, type=socket.SOCK_STREAM)
+        allowed: list[str] = []
+        refusal: SegmindError | None = None
+        for address in dict.fromkeys(str(address[0]) for *_, address in found):
+            try:
+                self.media_rules.check_address(address, self.request_id, plain=self.plain)
+                allowed.append(address)
+            except SegmindError as error:
+                refusal = error
+        if refusal is not None and not allowed:
+            raise refusal
+        return allowed

@@ -101,7 +101,7 @@ def test_what_is_stored_of_several_files_is_not_fetched_by_the_next_try(
     ("fault", "words"),
     [
         ({"on": "media", "body": "html"}, "not media"),
-        ({"on": "media", "status": 404}, "seven days"),
+        ({"on": "media", "status": 404}, "clearing the task pays nothing"),
     ],
 )
 def test_what_is_no_video_is_told_and_not_stored(
@@ -109,9 +109,11 @@ def test_what_is_no_video_is_told_and_not_stored(
     run_dag: Run,
     said: Callable[[], str],
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     fault: dict[str, Any],
     words: str,
 ) -> None:
+    monkeypatch.setattr(media, "LONGEST_PAUSE", 0.0)
     emulator.faults(fault)
     clip = run_dag("kling", output_path=str(tmp_path / "clip.mp4"))["clip"]
     assert (clip.state, emulator.ledger()["submits"]) == ("failed", 1)
@@ -119,6 +121,16 @@ def test_what_is_no_video_is_told_and_not_stored(
     assert words in log
     assert emulator.ledger()["charges"][0]["request_id"] in log
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_video_that_its_host_shows_a_moment_later_is_stored_by_the_same_try(
+    emulator: RunningEmulator, run_dag: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media, "LONGEST_PAUSE", 0.0)
+    emulator.faults({"on": "media", "status": 404, "count": 2})
+    clip = run_dag("kling", output_path=str(tmp_path / "clip.mp4"))["clip"]
+    assert (clip.state, clip.try_number, emulator.ledger()["submits"]) == ("success", 1, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 
 @pytest.mark.parametrize("durable", [True, False], ids=["remembered", "forgotten"])

@@ -35,6 +35,7 @@ def decoded(encoding: str, body: bytes, most: int = 10**6, step: int = 7) -> byt
 def test_one_encoding_is_undone(encoding: str, body: bytes) -> None:
     assert decoded(encoding, body) == TEXT
     assert decoded(encoding, body, step=len(body)) == TEXT
+    assert decoded(encoding, body, step=1) == TEXT
 
 
 @pytest.mark.parametrize("encoding", ["gzip, gzip", "br", "zstd", "gzip;x", "x" * 10_000])
