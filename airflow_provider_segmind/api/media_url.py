@@ -3,10 +3,52 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
+from typing import NamedTuple, NoReturn
+from urllib.parse import quote, urljoin, urlsplit
 
+import idna
+
+from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.exceptions import OutputRefusedError
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_LONGEST_HOST = 253
+_AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@%]+)(?::([0-9]{0,5}))?", re.IGNORECASE)
+_AMBIGUOUS = re.compile(r"[\x00-\x1f\x7f\\]")
+"""Some parsers drop control characters and take a backslash for a slash: others would see another host."""
+
+_LABEL = re.compile(r"[a-z0-9_-]{1,63}")
+_NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
+_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_LEFT_AS_THEY_ARE = "!#$%&'()*+,/:;=?@[]~"
+
+_PRIVATE_NAMES = (
+    *("local", "localdomain", "internal", "intranet", "private", "corp", "home", "lan", "home.arpa"),
+)
+"""Ends of names that no public name server knows (RFC 6762, 8375, and ICANN's reservation of ``internal``)."""
+
+_SPECIAL_V4 = [
+    ipaddress.IPv4Network(network)
+    for network in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+        *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15"),
+        *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+    )
+]
+"""What versions of Python disagree about, and the rest beside it, so that the rule can be read in one place."""
+
+_PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")
+"""All that has been assigned for the public internet so far."""
+
+_SPECIAL_V6 = [
+    ipaddress.IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "3ffe::/16", "3fff::/20")
+]
+"""Teredo, ORCHID and other protocols; documentation; the former 6bone."""
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 @dataclass(frozen=True)
@@ -25,54 +67,219 @@ class MediaRules:
         """
         Return an address, if it may be fetched as far as it can be told without a look-up of its name.
 
+        What is returned is in ASCII, with the host written in the one way that every parser reads alike.
+
         :raises OutputRefusedError: If it may not.
         """
         try:
-            parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port
-        except ValueError:
-            host, port = "", 0
-        if not host or port == 0 or parts.scheme not in ("https", "http") or parts.username or parts.password:
-            raise OutputRefusedError(f"{_shown(url)!r} is no https address", request_id=request_id)
-        if parts.scheme == "http" and not (self.loopback and _is_loopback(host)):
-            raise OutputRefusedError(f"{_shown(url)} is plain http", request_id=request_id)
-        if _is_address(host):
-            self.check_address(host, request_id)
-        return url
+            place = _read(url)
+        except ValueError as error:
+            shown = "an address with '@'" if "@" in url else repr(_shown(url))
+            _refuse(f"{shown} is not an https URL: {one_line(str(error), 120)}", request_id)
+        if place.scheme == "http" and not (self.loopback and is_loopback_host(place.host)):
+            _refuse(f"{_shown(url)} is plain http, and only https is fetched", request_id)
+        if place.address is not None:
+            self.check_address(str(place.address), request_id, plain=place.scheme == "http")
+        else:
+            self._check_name(place.host, request_id)
+        return place.url
 
     def redirected(self, url: str, location: str, request_id: str | None = None) -> str:
-        """Return where a redirect leads, under the same rules."""
-        return self.checked(urljoin(url, location), request_id)
+        """
+        Return where a redirect leads, under the same rules.
 
-    def check_address(self, address: str, request_id: str | None = None) -> None:
+        :param location: As text; see :func:`location_text`.
+        """
+        try:
+            target = urljoin(url, location.strip(" \t"))
+        except ValueError:
+            _refuse(f"a redirect to {_shown(location)!r} cannot be read", request_id)
+        return self.checked(target, request_id)
+
+    def check_address(self, address: str, request_id: str | None = None, *, plain: bool = False) -> None:
         """
         Check what a name has been looked up to be, before anything connects to it.
 
+        :param plain: Whether it is for plain http, which is for loopback addresses alone.
         :raises OutputRefusedError: If nothing may be fetched from there.
         """
-        found = ipaddress.ip_address(address.partition("%")[0].strip("[]"))
-        inner = getattr(found, "ipv4_mapped", None) or found
-        if self.private or (inner.is_global and not inner.is_multicast) or (self.loopback and inner.is_loopback):
+        found = _read_address(address.partition("%")[0])
+        if found is not None:
+            if self.loopback and _is_loopback(found):
+                return
+            if not plain and (self.private or _is_public(found)):
+                return
+        if plain:
+            _refuse(f"{one_line(address, 60)} is not a loopback address, and only those may use http", request_id)
+        _refuse_private(f"{one_line(address, 60)} is not an address of the public internet", request_id)
+
+    def _check_name(self, host: str, request_id: str | None) -> None:
+        """Check what would not be looked up here, if a proxy does that."""
+        if self.private or (self.loopback and is_loopback_host(host)):
             return
-        raise OutputRefusedError(
-            f"{address} is no address of the public internet; if that is meant, say "
-            '"allow_private_media": true in the extra of the connection',
-            request_id=request_id,
-        )
+        name = host.removesuffix(".")
+        if is_loopback_host(name):
+            _refuse_private(f"{host} stands for 127.0.0.1 and ::1, which are not public", request_id)
+        if "." not in name or name.endswith(tuple(f".{end}" for end in _PRIVATE_NAMES)):
+            _refuse_private(f"{host} is a name of a private network", request_id)
 
 
-def _is_loopback(host: str) -> bool:
-    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+def is_loopback_host(host: str) -> bool:
+    """
+    Return whether a host, as written in a URL, stands for this machine: ``localhost`` or a loopback address.
+
+    A name that only looks like one, such as ``127.evil.test``, does not. Nothing is looked up.
+    """
+    name = host.strip("[]").lower().removesuffix(".")
+    address = _read_address(name)
+    if address is not None:
+        return _is_loopback(address)
+    return name == "localhost" or name.endswith(".localhost")
 
 
-def _is_address(host: str) -> bool:
+def location_text(header: str) -> str:
+    """
+    Return what a ``Location`` says: HTTP libraries read headers as Latin-1, and servers write them in UTF-8.
+
+    Bytes that are neither ASCII nor UTF-8 are percent-encoded, so that the server gets back what it sent.
+    """
     try:
-        ipaddress.ip_address(host.partition("%")[0])
+        sent = header.encode("latin-1")
+    except UnicodeEncodeError:
+        return header
+    try:
+        return sent.decode("utf-8")
+    except UnicodeDecodeError:
+        return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in sent)
+
+
+class _Place(NamedTuple):
+    scheme: str
+    host: str
+    address: Address | None
+    url: str
+
+
+def _read(url: str) -> _Place:
+    """Take a URL apart, so that it can be read in one way only; raise ValueError with the reason if it cannot."""
+    url = url.strip(" \t\r\n")
+    if _AMBIGUOUS.search(url):
+        raise ValueError("there is a control character or a backslash in it")
+    try:
+        parts = urlsplit(url)
     except ValueError:
-        return False
-    return True
+        raise ValueError("its host cannot be read") from None  # in place of words that may repeat a login
+    if parts.scheme not in ("https", "http"):
+        raise ValueError("it does not begin with https://")
+    authority = _AUTHORITY.fullmatch(parts.netloc)
+    if authority is None:
+        raise ValueError("its host cannot be read, or there is a login in it")
+    written, port = authority[1], authority[2] or ""
+    if port and not 1 <= int(port) <= 65535:
+        raise ValueError("there is no such port")
+    host, address = _host(written)
+    tail = parts.path + (f"?{parts.query}" if parts.query else "")
+    tail = quote(_STRAY_PERCENT.sub("%25", tail), safe=_LEFT_AS_THEY_ARE)
+    return _Place(parts.scheme, host, address, f"{parts.scheme}://{host}{':' * bool(port)}{port}{tail}")
+
+
+def _host(written: str) -> tuple[str, Address | None]:
+    """Return a host in its canonical form, and the address that it is, if it is one."""
+    if written.startswith("["):
+        inner = ipaddress.IPv6Address(written[1:-1])  # without a zone: that of another machine means nothing here
+        return f"[{inner}]", inner
+    name = _ascii(written).lower()
+    labels = name.removesuffix(".").split(".")
+    if len(name) > _LONGEST_HOST + 1 or not all(map(_LABEL.fullmatch, labels)):
+        raise ValueError("its host is not a name")
+    if _NUMBER.fullmatch(labels[-1]):
+        # Whatever looks up names takes this for an address, and is lenient: 0x7f.1 and 2130706433 are 127.0.0.1.
+        address = _read_ipv4(labels)
+        if address is None:
+            raise ValueError("its host ends in a number, and is not an address")
+        return str(address), address
+    return name, None
+
+
+def _ascii(host: str) -> str:
+    if host.isascii():
+        return host
+    if len(host) > _LONGEST_HOST:
+        raise ValueError("its host is too long")
+    try:
+        mapped = idna.uts46_remap(host, std3_rules=False, transitional=False)
+        labels = mapped.split(".")
+        return ".".join(label if label.isascii() else idna.alabel(label).decode() for label in labels)
+    except (idna.IDNAError, UnicodeError):
+        raise ValueError("its host is not a name") from None
+
+
+def _read_address(text: str) -> Address | None:
+    text = text.strip("[]")
+    try:
+        return ipaddress.IPv6Address(text) if ":" in text else _read_ipv4(text.removesuffix(".").split("."))
+    except ValueError:
+        return None
+
+
+def _read_ipv4(labels: list[str]) -> ipaddress.IPv4Address | None:
+    """Read an address as ``inet_aton`` and browsers do: up to four numbers, octal and hexadecimal too."""
+    if len(labels) > 4 or not all(_NUMBER.fullmatch(label) and len(label) < 20 for label in labels):
+        return None
+    try:
+        *front, last = [_number(label) for label in labels]
+    except ValueError:
+        return None
+    if any(number > 255 for number in front) or last >= 256 ** (5 - len(labels)):
+        return None
+    return ipaddress.IPv4Address(sum(number << 8 * (3 - place) for place, number in enumerate(front)) + last)
+
+
+def _number(text: str) -> int:
+    if text.startswith("0x"):
+        return int(text[2:] or "0", 16)
+    return int(text, 8 if text.startswith("0") else 10)
+
+
+def _reached(address: Address) -> Address:
+    """Return where a connection to an address goes: an IPv4-mapped one to IPv4."""
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _is_loopback(address: Address) -> bool:
+    return _reached(address).is_loopback
+
+
+def _is_public(address: Address) -> bool:
+    address = _reached(address)
+    if isinstance(address, ipaddress.IPv4Address):
+        return address.is_global and not any(address in network for network in _SPECIAL_V4)
+    if address in _NAT64:
+        return _is_public(ipaddress.IPv4Address(address.packed[12:]))
+    return (
+        address in _PUBLIC_V6
+        and address.is_global
+        and not any(address in network for network in _SPECIAL_V6)
+        and all(map(_is_public, _tunnelled_to(address)))
+    )
+
+
+def _tunnelled_to(address: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
+    """Return the IPv4 addresses to which an IPv6 address may be tunnelled: 6to4, and ISATAP in any network."""
+    inner = [address.sixtofour] if address.sixtofour else []
+    if address.packed[8] & 0xFC == 0 and address.packed[9:12] == b"\x00\x5e\xfe":
+        inner.append(ipaddress.IPv4Address(address.packed[12:]))
+    return inner
+
+
+def _refuse_private(problem: str, request_id: str | None) -> NoReturn:
+    _refuse(f'{problem}; to allow it, set "allow_private_media": true in the extra of the connection', request_id)
+
+
+def _refuse(problem: str, request_id: str | None) -> NoReturn:
+    raise OutputRefusedError(problem, request_id=request_id)
 
 
 def _shown(url: str) -> str:
     """Return an address without its query, which may hold a signature, and without a login."""
-    return url.partition("?")[0].rpartition("@")[2][:200]
+    return one_line(url.partition("?")[0].rpartition("@")[2], 200)
