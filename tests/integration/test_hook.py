@@ -328,7 +328,7 @@ def test_nor_if_it_is_escaped(monkeypatch: pytest.MonkeyPatch, written: str) -> 
     with raw_server(answer) as running:
         connect(monkeypatch, running.url)
         for said in ask_both(AuthenticationError):
-            assert "bad key ***." in said
+            assert "bad key *** (HTTP 401)" in said
 
 
 def test_the_password_of_another_connection_is_not_sent_to_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
