@@ -13,7 +13,7 @@ COMMA := ,
 FORGETFUL := tests/integration/test_paid_once.py::test_an_airflow_that_cannot_remember_says_so
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test test-interrupted test-long test-crashes test-pipeline bench check check-versions version-% build format constraints clean
+.PHONY: help install demo ui test test-interrupted test-long test-crashes test-pipeline bench check check-versions version-% test-lowest build format constraints clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,18 @@ version-%:
 	$(MAKE) install AIRFLOW=$*
 	.venvs/$*/bin/python -m pytest -q --numprocesses 2 --dist loadfile \
 		tests/unit tests/integration/test_examples.py $(FORGETFUL)
+
+LOWEST := .venvs/lowest
+
+test-lowest: $(LOWEST)/.installed ## Run the unit tests with the lowest version of everything that pyproject.toml allows
+	$(LOWEST)/bin/python -m pytest -q --numprocesses 2 tests/unit
+
+$(LOWEST)/.installed: pyproject.toml constraints/lowest.txt
+	$(PYTHON) -m venv --clear $(LOWEST)  # what is installed would be kept, though it is not the lowest
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct \
+		--constraint constraints/lowest.txt --editable '.[emulator,openlineage]' --group test
+	@touch $@
 
 format: install ## Format the code
 	$(BIN)/ruff check --fix .

@@ -1,10 +1,14 @@
-"""Pin what each Airflow is tested with, as an index has it today. Run by ``make constraints``."""
+"""
+Pin what each Airflow is tested with, as an index has it today, and what the oldest one is tested with beside the
+lowest versions that pyproject.toml allows. Run by ``make constraints``.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 AIRFLOWS = {"2.11": "2.11.2", "3.0": "3.0.6", "3.1": "3.1.8", "3.2": "3.2.2", "3.3": "3.3.2"}
@@ -18,6 +22,14 @@ GROUPS = ("test", "check", "postgres", "bench")
 NEWEST_GROUPS = ("storage",)
 NEWEST_EXTRAS = ("openlineage",)
 """Only the newest Airflow is tested with these, as with its groups."""
+LOWEST_DAY = "2025-12-14"
+"""The day after the latest of the lowest versions came out: what is not named in pyproject.toml is of that day."""
+LATER_TOOLS = ("segmind=2026-09-30",)
+LOWEST_HEADER = """\
+# What `make test-lowest` installs beside the lowest version of each package that the provider names:
+# the newest of {day} with which Airflow {airflow} can be imported. Written by constraints/pin.py.
+# What the provider names is left out on purpose: a floor that is lowered in pyproject.toml is one that is tested.
+"""
 HERE = Path(__file__).parent
 UV = Path(sys.executable).with_name("uv")
 
@@ -41,6 +53,29 @@ def pin(series: str, version: str) -> None:
         subprocess.run(command, check=True, cwd=HERE.parent)  # noqa: S603 - our own arguments
 
 
+def pin_lowest() -> None:
+    """Write what stands beside the lowest versions of what the package needs. The tools of the tests are new."""
+    pyproject = tomllib.loads((HERE.parent / "pyproject.toml").read_text())
+    extras = pyproject["project"]["optional-dependencies"].values()
+    needed = [*pyproject["project"]["dependencies"], *(each for extra in extras for each in extra)]
+    lowest = [each.replace(">=", "==") for each in needed]
+    output = HERE / "lowest.txt"
+    with tempfile.NamedTemporaryFile("w", suffix=".in") as wanted:
+        wanted.write("\n".join([*lowest, *pyproject["dependency-groups"]["test"]]))
+        wanted.flush()
+        command = [
+            *(str(UV), "pip", "compile", "--quiet", "--upgrade", "--universal", "--python-version", "3.11"),
+            *("--no-header", "--no-annotate", "--no-emit-index-url", "--exclude-newer", LOWEST_DAY),
+            *(part for tool in LATER_TOOLS for part in ("--exclude-newer-package", tool)),
+            *(part for each in lowest for part in ("--no-emit-package", each.partition("==")[0])),
+            *(wanted.name, "--output-file", str(output)),
+        ]
+        subprocess.run(command, check=True, cwd=HERE.parent)  # noqa: S603 - our own arguments
+    pins = [line for line in output.read_text().splitlines() if line and not line.startswith("#")]
+    (airflow,) = (each.partition("==")[2] for each in lowest if each.startswith("apache-airflow=="))
+    output.write_text(LOWEST_HEADER.format(day=LOWEST_DAY, airflow=airflow) + "\n".join(pins) + "\n")
+
+
 def _number(series: str) -> tuple[int, ...]:
     return tuple(map(int, series.split(".")))
 
@@ -48,3 +83,4 @@ def _number(series: str) -> tuple[int, ...]:
 if __name__ == "__main__":
     for series, version in AIRFLOWS.items():
         pin(series, version)
+    pin_lowest()

@@ -9,7 +9,9 @@ from airflow_provider_segmind.hooks.connection import (
     DEFAULT_TIMEOUT,
     GATEWAY_URL,
     PLATFORM_URL,
+    RATE_RANGE,
     STORAGE_URL,
+    TIMEOUT_RANGE,
 )
 
 CONNECTION_TYPE = "segmind"
@@ -17,14 +19,14 @@ CONNECTION_TYPE = "segmind"
 FIELDS: dict[str, dict[str, Any]] = {
     "requests_per_minute": {
         "label": "Requests per minute",
-        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+        "schema": {"type": ["number", "null"], "minimum": RATE_RANGE[0], "maximum": RATE_RANGE[1]},
         "description": "What the API key allows, by your plan (5 to 120).",
     },
     "timeout": {
         "label": "Timeout",
-        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+        "schema": {"type": ["number", "null"], "minimum": TIMEOUT_RANGE[0], "maximum": TIMEOUT_RANGE[1]},
         "description": (
-            f"Seconds for one HTTP call. Default {DEFAULT_TIMEOUT:.0f}; connecting takes at most "
+            f"Seconds for one HTTP call, 1 to 3600. Default {DEFAULT_TIMEOUT:.0f}; connecting takes at most "
             f"{CONNECT_TIMEOUT:.0f} of them."
         ),
     },
@@ -32,6 +34,14 @@ FIELDS: dict[str, dict[str, Any]] = {
         "label": "Fetch outputs from private addresses",
         "schema": {"type": ["boolean", "null"]},
         "description": "With output_path: also from hosts that are not of the public internet. Default false.",
+    },
+    "allow_insecure_http": {
+        "label": "Allow http:// addresses",
+        "schema": {"type": ["boolean", "null"]},
+        "description": (
+            "Send the API key unencrypted, to plain http:// addresses of other machines. Default false; "
+            "addresses of this machine need no permission."
+        ),
     },
     "platform_url": {
         "label": "Platform URL",

@@ -161,10 +161,14 @@ class SegmindHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Ask for the balance, which is free, to see whether the connection works."""
         try:
-            balance = self.get_credits().balance
+            remarks = "".join(f" {remark}." for remark in self._transport.connection.remarks)
         except SegmindError as error:
             return False, str(error)
-        return True, f"Segmind accepts the API key. Balance: {balance:.2f} USD."
+        try:
+            balance = self.get_credits().balance
+        except SegmindError as error:
+            return False, f"{error}{remarks}"
+        return True, f"Segmind accepts the API key. Balance: {balance:.2f} USD.{remarks}"
 
     def _sent(self, call: Call[T]) -> T:
         retrying = tenacity.Retrying(

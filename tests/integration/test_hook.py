@@ -20,6 +20,7 @@ import trustme
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
 from airflow_provider_segmind.exceptions import (
+    AuthenticationError,
     BadRequestError,
     InvalidConnectionError,
     RequestExpiredError,
@@ -30,6 +31,7 @@ from airflow_provider_segmind.exceptions import (
     UnreadableResponseError,
 )
 from airflow_provider_segmind.hooks.segmind import SegmindAsyncHook, SegmindHook
+from tests.raw_server import answer_of, raw_server
 
 MODEL, PARAMETERS = "fast-text-to-image", {"prompt": "a fox"}
 
@@ -258,7 +260,7 @@ def test_a_submit_lost_behind_a_proxy_is_never_sent_again(monkeypatch: pytest.Mo
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=take_and_drop, daemon=True).start()
         proxies = {scheme: f"http://user:s3cret@127.0.0.1:{listener.getsockname()[1]}"}
-        connect(monkeypatch, f"{scheme}://gateway.example", proxies=proxies)
+        connect(monkeypatch, f"{scheme}://gateway.example", proxies=proxies, allow_insecure_http=True)
         with pytest.raises(SubmitUnresolvedError) as caught:
             SegmindHook().submit(MODEL, PARAMETERS)
     assert len(taken) == 1
@@ -302,6 +304,69 @@ def test_a_key_that_segmind_repeats_is_not_shown(monkeypatch: pytest.MonkeyPatch
     assert "bad key ***" in str(caught.value)
 
 
+def ask_both(problem: type[SegmindError]) -> list[str]:
+    """Ask for the balance on a worker and in the triggerer, and return what both say is wrong."""
+
+    async def ask() -> None:
+        async with SegmindAsyncHook() as hook:
+            await hook.send(calls.credits())
+
+    with pytest.raises(problem) as on_worker:
+        SegmindHook().get_credits()
+    with pytest.raises(problem) as in_triggerer:
+        asyncio.run(ask())
+    return [str(on_worker.value), str(in_triggerer.value)]
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["\\u0053\\u0047_0123456789abcdef", "SG\\u005F0123456789abcde\\u0066", "%53G%5f0123456789abcdef"],
+)
+def test_nor_if_it_is_escaped(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    body = f'{{"error": "bad key {written}."}}'.encode()
+    answer = answer_of(body, "Content-Type: application/json", status="401 Unauthorized")
+    with raw_server(answer) as running:
+        connect(monkeypatch, running.url)
+        for said in ask_both(AuthenticationError):
+            assert "bad key *** (HTTP 401)" in said
+
+
+def test_the_password_of_another_connection_is_not_sent_to_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    with raw_server(answer_of(b'{"credits": 1}')) as running:
+        fields = {"conn_type": "http", "password": "hunter2-hunter2", "host": running.url}
+        monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(fields))
+        for said in ask_both(InvalidConnectionError):
+            assert "must be 'segmind', but it has the type 'http'" in said
+        with pytest.raises(InvalidConnectionError):
+            SegmindHook().submit(MODEL, PARAMETERS)
+    assert running.requests == []
+
+
+def test_nothing_is_submitted_through_a_proxy_that_the_triggerer_cannot_use(
+    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "socks5h://user:hunter2-hunter2@127.0.0.1:1080")
+    monkeypatch.setenv("NO_PROXY", "segmind.com")
+    with pytest.raises(InvalidConnectionError, match="SOCKS") as caught:
+        SegmindHook().submit(MODEL, PARAMETERS)
+    assert "hunter2" not in str(caught.value)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert SegmindHook().submit(MODEL, PARAMETERS).request_id
+    assert submits(emulator) == (1, 1)
+
+
+def test_test_connection_names_unknown_keys(emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, emulator.url, time_out=5)
+    works, message = SegmindHook().test_connection()
+    assert works
+    assert "'time_out'; did you mean 'timeout'?" in message
+    emulator.revoke_key(emulator.api_key)
+    works, message = SegmindHook().test_connection()
+    emulator.restore_key(emulator.api_key)
+    assert not works
+    assert "'time_out'; did you mean 'timeout'?" in message
+
+
 def test_tls_is_checked_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -328,7 +393,7 @@ def test_tls_is_checked_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch, t
 
 def test_a_proxy_is_used(emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
     with server(lambda request: (200, {}, json.dumps({"credits": 7}).encode())) as (proxy, seen):
-        connect(monkeypatch, "http://gateway.example", proxies={"http": proxy})
+        connect(monkeypatch, "http://gateway.example", proxies={"http": proxy}, allow_insecure_http=True)
         assert SegmindHook().get_credits().balance == 7
 
         async def balance() -> float:

@@ -88,7 +88,7 @@ def test_every_room_has_its_place_in_the_picture() -> None:
 
 def test_airflow_is_imported_through_common_compat() -> None:
     """Versions differ in where names live; common.compat knows, so that nothing here has to."""
-    allowed = {"airflow.providers.common.compat.sdk", "airflow.providers.common.compat.connection"}
+    allowed = {"airflow.providers.common.compat.sdk"}
     allowed |= {"airflow.triggers.base", "airflow.providers.common.compat.openlineage.facet"}
     allowed |= {"airflow.providers.openlineage.extractors"}  # of a provider of its own, alike for all
     for path in FILES:

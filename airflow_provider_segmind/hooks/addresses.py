@@ -1,0 +1,175 @@
+"""
+Reading the addresses that a connection names: of Segmind's services, and of proxies.
+
+The text is checked before anything parses it: ``urlsplit`` drops tabs and line breaks without a word, and HTTP
+libraries disagree on backslashes, on unescaped logins, and on what ``127.1`` is. What passes means the same to all
+of them.
+No message repeats the text, which may hold a password.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, replace
+from urllib.parse import unquote
+
+LONGEST_ADDRESS = 2048
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_STRANGE = re.compile(r'[\x00-\x20\x7f\\"<>^`{|}]')
+_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
+_LOGIN = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})+")
+_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
+
+
+class AddressError(ValueError):
+    """What is wrong with an address, in words that continue "the field …". It repeats none of it."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """
+    A parsed address.
+
+    :param scheme: In lower case; empty if the text has none.
+    :param host: In lower case; an IPv6 address without its brackets.
+    :param path: Without a slash at the end.
+    :param login: ``user:password`` as it was written, percent-encoded.
+    """
+
+    scheme: str
+    host: str
+    port: int | None = None
+    path: str = ""
+    login: str = ""
+
+    def __str__(self) -> str:
+        login = f"{self.login}@" if self.login else ""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = f":{self.port}" if self.port else ""
+        return f"{self.scheme}://{login}{host}{port}{self.path}"
+
+
+def read_address(text: str) -> Address:
+    """
+    Return the address of a service, with or without ``http://`` or ``https://`` before it.
+
+    :raises AddressError: If it has another scheme, a login or a query, or cannot be read.
+    """
+    scheme, rest = _split_scheme(text)
+    if scheme not in ("", "http", "https"):
+        raise AddressError("must begin with https://")
+    if any(mark in rest for mark in "@?#"):
+        raise AddressError("must not hold a login, a query or a fragment ('@', '?' or '#')")
+    authority, slash, path = rest.partition("/")
+    path = f"{slash}{path}".rstrip("/")
+    if not _PATH.fullmatch(path):
+        raise AddressError("has a path with empty or dotted parts, or characters other than A-Z a-z 0-9 - . _ ~")
+    host, port = _read_host_and_port(authority)
+    return Address(scheme, host, port, path)
+
+
+def read_proxy(text: str) -> Address:
+    """
+    Return the address of a proxy; without a scheme it is an ``http`` one.
+
+    :raises AddressError: If a worker and the triggerer could not both use it.
+    """
+    scheme, rest = _split_scheme(text)
+    if scheme.startswith("socks"):
+        raise AddressError("is a SOCKS proxy, through which the triggerer could not wait for a request")
+    if scheme not in ("", "http", "https"):
+        raise AddressError("has a scheme other than http:// and https://")
+    login, at, place = rest.rpartition("@")
+    if at and (not _LOGIN.fullmatch(login) or login.startswith(":")):
+        raise AddressError(
+            "has a login without a name, or with characters that have to be percent-encoded (such as %2F for /)"
+        )
+    if not _is_latin(unquote(login)):
+        raise AddressError("has a login with characters that cannot go into a header")
+    authority, _, path = place.partition("/")
+    if path or "?" in authority or "#" in authority:
+        raise AddressError("must not hold a path, a query or a fragment")
+    host, port = _read_host_and_port(authority)
+    return Address(scheme or "http", host, port, login=login)
+
+
+def read_port(given: object) -> int | None:
+    """
+    Return a port that stands in a field of its own; None and an empty text are none.
+
+    :raises AddressError: If it is not a number from 1 to 65535.
+    """
+    if given in (None, ""):
+        return None
+    return _port(str(given)) if isinstance(given, (int, str)) and not isinstance(given, bool) else _port("")
+
+
+def with_port(address: Address, port: int | None) -> Address:
+    """
+    Return an address with the port of a field of its own.
+
+    :raises AddressError: If the address has another one.
+    """
+    if port is None or address.port == port:
+        return address
+    if address.port is not None:
+        raise AddressError("is not the one that host holds; write it in one place")
+    return replace(address, port=port)
+
+
+def _split_scheme(text: str) -> tuple[str, str]:
+    if len(text) > LONGEST_ADDRESS:
+        raise AddressError(f"has {len(text)} characters; {LONGEST_ADDRESS} are the most")
+    if not text.isascii():
+        raise AddressError("holds characters outside of ASCII; write an international name in its xn-- form")
+    if _STRANGE.search(text):
+        raise AddressError('holds a space, a line break, a control character, a backslash or one of "<>^`{|}')
+    found = _SCHEME.match(text)
+    return (found[1].lower(), text[found.end() :]) if found else ("", text)
+
+
+def _read_host_and_port(authority: str) -> tuple[str, int | None]:
+    if authority.startswith("["):
+        host, closed, after = authority[1:].partition("]")
+        if not closed or (after and not after.startswith(":")):
+            raise AddressError("has brackets that do not enclose an IPv6 address")
+        return _read_ipv6(host), _port(after[1:]) if after else None
+    if authority.count(":") > 1:
+        return _read_ipv6(authority), None
+    host, colon, port = authority.partition(":")
+    return _read_host(host), _port(port) if colon else None
+
+
+def _read_host(text: str) -> str:
+    host = text.removesuffix(".").lower()
+    labels = host.split(".")
+    if not host or len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):
+        raise AddressError("has no host name, or one that cannot exist")
+    if not _NUMERIC.fullmatch(labels[-1]):
+        return host
+    try:
+        return str(ipaddress.IPv4Address(host))
+    except ValueError:
+        raise AddressError("has a number for a host that is not an IPv4 address like 192.0.2.1") from None
+
+
+def _read_ipv6(text: str) -> str:
+    try:
+        if "%" not in text:  # a zone means something on one machine only
+            return str(ipaddress.IPv6Address(text))
+    except ValueError:
+        pass
+    raise AddressError("has neither a host name and a port nor an IPv6 address (without a zone)")
+
+
+def _port(text: str) -> int:
+    if re.fullmatch(r"[0-9]{1,5}", text) and 1 <= int(text) <= 65535:
+        return int(text)
+    raise AddressError("has a port that is not a number from 1 to 65535")
+
+
+def _is_latin(text: str) -> bool:
+    return all(ord(character) < 256 for character in text)
