@@ -9,15 +9,39 @@ What each HTTP status means, and which are worth a retry: Segmind's documentatio
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any, ClassVar
+
+LONGEST_LINE = 500
+"""Characters of somebody else's words that a message quotes."""
+
+LONGEST_DETAIL = 2000
+"""Characters of an error's detail."""
+
+LONGEST_REQUEST_ID = 200
+
+_SPACES = re.compile(r"\s+")
+_INVISIBLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+"""Control characters, which forge log lines and steer terminals; and marks that hide or reorder text."""
+
+
+def one_line(text: str, limit: int = LONGEST_LINE) -> str:
+    """Return a text on one line, without control characters, cut to ``limit`` characters."""
+    beginning = text[: 8 * limit]  # spaces may be many; reading megabytes of them would take long
+    line = _INVISIBLE.sub("\ufffd", _SPACES.sub(" ", beginning)).strip()
+    return line if len(line) <= limit and len(beginning) == len(text) else line[: limit - 1] + "…"
 
 
 class SegmindError(Exception):
     """
     Something went wrong between Airflow and Segmind.
 
-    :param detail: What was wrong, in Segmind's words where it said something.
+    Whatever a host said, the error is one line without control characters, of bounded length.
+
+    :param detail: What was wrong, in Segmind's words where it said something; cut to 2,000 characters.
     :param status: HTTP status of the answer; None if there was none.
     :param request_id: The request that this is about; None if it never got an id.
     """
@@ -27,10 +51,12 @@ class SegmindError(Exception):
     can_retry: ClassVar[bool] = False
 
     def __init__(self, detail: str, *, status: int | None = None, request_id: str | None = None) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.status = status
-        self.request_id = request_id
+        # Details quote hosts, users and libraries. Cleaning them here leaves no place that can forget it.
+        self.detail = one_line(str(detail), LONGEST_DETAIL)
+        readable = isinstance(status, int) and not isinstance(status, bool) and 0 <= status < 1000
+        self.status = status if readable else None
+        self.request_id = one_line(str(request_id), LONGEST_REQUEST_ID) if request_id is not None else None
+        super().__init__(self.detail)
 
     def __str__(self) -> str:
         facts = []
@@ -73,9 +99,9 @@ class InvalidParameterError(SegmindError, ValueError):
     summary = "Invalid parameter"
 
     def __init__(self, name: str, problem: str) -> None:
-        super().__init__(f"{name}: {problem}")
-        self.name = name
-        self.problem = problem
+        self.name = one_line(str(name), LONGEST_LINE)
+        self.problem = one_line(str(problem), LONGEST_DETAIL)
+        super().__init__(f"{self.name}: {self.problem}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.name, self.problem)
@@ -349,11 +375,17 @@ def error_as_json(error: SegmindError) -> dict[str, Any]:
     }
 
 
-def error_from_json(document: dict[str, Any]) -> SegmindError:
-    """Return the error that ``error_as_json`` described; a type from another version becomes SegmindError."""
-    error = _BY_NAME.get(str(document.get("type")), SegmindError)
+def error_from_json(document: object) -> SegmindError:
+    """
+    Return the error that ``error_as_json`` described.
+
+    A type from another version becomes SegmindError, and so does a document that is of another shape.
+    """
+    told = document if isinstance(document, dict) else {}
+    kind, detail, request_id = told.get("type"), told.get("detail"), told.get("request_id")
+    error = _BY_NAME.get(kind, SegmindError) if isinstance(kind, str) else SegmindError
     return error(
-        str(document.get("detail", "no detail")),
-        status=document.get("status"),
-        request_id=document.get("request_id"),
+        detail if isinstance(detail, str) else "no detail",
+        status=told.get("status"),
+        request_id=request_id if isinstance(request_id, str) else None,
     )

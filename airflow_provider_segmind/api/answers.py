@@ -2,26 +2,57 @@
 
 from __future__ import annotations
 
-import ast
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from airflow_provider_segmind.api.call import Call, Response
+from airflow_provider_segmind.api.documents import Allowance, read_beginning, read_json, read_text
+from airflow_provider_segmind.api.error_texts import error_text
 from airflow_provider_segmind.api.errors import error_for
-from airflow_provider_segmind.api.moments import read_moment
-from airflow_provider_segmind.api.portable import portable
-from airflow_provider_segmind.api.text import one_line
+from airflow_provider_segmind.api.figures import read_metrics, read_number
+from airflow_provider_segmind.api.history import HistoryEntry, HistoryPage, read_entry, read_page
+from airflow_provider_segmind.api.request_ids import canonical_id, read_request_id
+from airflow_provider_segmind.api.text import first_names, one_line
+from airflow_provider_segmind.api.web_address import is_web_address
 from airflow_provider_segmind.exceptions import (
     RequestFailedError,
     SubmitUnresolvedError,
     UnreadableResponseError,
 )
 
+__all__ = [
+    "Credits",
+    "HistoryEntry",
+    "HistoryPage",
+    "Model",
+    "RequestReport",
+    "RequestState",
+    "SubmittedRequest",
+    "SyncAnswer",
+    "credits",
+    "history_entry",
+    "history_page",
+    "models",
+    "report",
+    "submitted",
+    "sync_answer",
+    "uploaded",
+]
+
 Json = dict[str, Any]
+
+LONGEST_STATE = 40
+"""Characters of a state that this version does not know."""
+
+WORKERS_WEIGHT = 4_000_000
+"""What may be read of an answer that only workers ask for, where a second of work holds up nobody else."""
+
+MOST_MODELS = 10_000
+_LONGEST_SLUG = 200
+_CONTENT_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+_-]{0,60}")
 
 
 class RequestState(StrEnum):
@@ -46,7 +77,7 @@ class RequestReport:
     """
     What Segmind says of a request.
 
-    :param state: One of RequestState, or a word that this version does not know.
+    :param state: One of RequestState, or a word that this version does not know, of 40 characters at most.
     :param body: The whole answer. Only the result of a COMPLETED request has the output in it; which keys
         stand beside ``status``, ``output`` and ``metrics`` depends on the model.
     :param from_history: Whether it had to be put together from the request history.
@@ -66,10 +97,10 @@ class RequestReport:
     def metrics(self) -> Json:
         """
         Figures of the run: ``cost`` and ``remaining_credits`` in USD; ``inference_time``, ``queue_time``
-        and ``total_time`` in seconds; ``retry_count`` if there was a retry. Empty while it runs.
+        and ``total_time`` in seconds; ``retry_count`` if there was a retry. Empty while it runs. Small values of
+        other names are among them, but nothing large or nested.
         """
-        metrics = self.body.get("metrics")
-        return metrics if isinstance(metrics, dict) else {}
+        return read_metrics(self.body.get("metrics"))
 
     def raise_if_failed(self) -> None:
         """
@@ -78,11 +109,8 @@ class RequestReport:
         :raises RequestFailedError: If the state is FAILED, with Segmind's explanation.
         """
         if self.state == RequestState.FAILED:
-            error = self.body.get("error")
-            words = error if isinstance(error, str) else json.dumps(error)
-            raise RequestFailedError(
-                one_line(words) if error else "no explanation given", request_id=self.request_id
-            )
+            words = error_text(self.body) or "no explanation given"
+            raise RequestFailedError(words, request_id=self.request_id)
 
 
 @dataclass(frozen=True)
@@ -90,7 +118,8 @@ class SyncAnswer:
     """
     The answer of a synchronous run.
 
-    :param request_id: From the header ``x-request-id``; None if it was missing.
+    :param request_id: From the header ``x-request-id``; None if it was missing, or cannot be an id.
+    :param content_type: Without its parameters, in lower case; empty if it was missing, or cannot be one.
     :param document: The parsed body of a JSON model; None for a model that answers with bytes.
     :param content: The body as it came.
     :param metrics: ``cost``, ``remaining_credits`` (USD), ``inference_time`` (s), ``seed``, as far as told.
@@ -116,45 +145,6 @@ class Credits:
 
 
 @dataclass(frozen=True)
-class HistoryEntry:
-    """
-    One request in the account's history.
-
-    :param state: ``COMPLETED``, ``FAILED`` or ``PENDING``.
-    :param cost: What it cost, in USD; None if not told.
-    :param parameters: The inputs as sent; None if Segmind's copy of them cannot be read.
-    :param output_urls: One for each output.
-    :param created_at: When it was submitted; None if that cannot be read (Segmind does not document the name).
-    :param row: The first row about this request as it came, for what is not named here.
-    """
-
-    request_id: str
-    model: str
-    state: str
-    cost: float | None = None
-    parameters: Json | None = None
-    output_urls: tuple[str, ...] = ()
-    error: str | None = None
-    created_at: datetime | None = None
-    row: Json = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class HistoryPage:
-    """
-    One page of history.
-
-    :param entries: One for each request, though Segmind has a row for each output.
-    :param rows: How many rows the page had; fewer than asked for means that it was the last.
-    :param unreadable: How many of them could not be told to be about any request.
-    """
-
-    entries: tuple[HistoryEntry, ...]
-    rows: int
-    unreadable: int = 0
-
-
-@dataclass(frozen=True)
 class Model:
     """A model in the public catalogue, with the JSON schema of its parameters as far as told."""
 
@@ -164,16 +154,19 @@ class Model:
 
 
 def submitted(call: Call[Any], response: Response) -> SubmittedRequest:
-    """Read the answer to a submit. A 2xx without an id leaves open whether there is a request."""
+    """Read the answer to a submit. A 2xx without an id that can be one leaves open whether there is a request."""
     if not response.ok:
         raise error_for(call, response)
-    document = _mapping(response)
-    request_id = _request_id(document) if document else None
+    document = (_mapping(response) if response.complete else None) or {}
+    told = document.get("request_id")
+    request_id = read_request_id(told)
     if request_id is None:
-        raise SubmitUnresolvedError(
-            f"{call}: accepted, but the answer has no request_id ({_description(response)})",
-            status=response.status,
+        trouble = (
+            f"the answer has no request_id ({_description(response)})"
+            if told is None
+            else f"its request_id cannot be one: {_quoted(told)}"
         )
+        raise SubmitUnresolvedError(f"{call}: accepted, but {trouble}", status=response.status)
     return SubmittedRequest(request_id, call.model or "")
 
 
@@ -181,22 +174,22 @@ def report(call: Call[Any], response: Response) -> RequestReport:
     """
     Read the status or the result of a request.
 
-    A FAILED request is served as HTTP 422, so a body that announces an end counts whatever the status is. A
-    result need not repeat its status: a 2xx without one means COMPLETED there, and is unreadable elsewhere.
+    A FAILED request is served as HTTP 422, so a body that announces an end counts whatever the status is, and one
+    that announces FAILED even if its end is missing. A result need not repeat its status: a 2xx without one means
+    COMPLETED there, and is unreadable elsewhere.
     """
     request_id = call.request_id or ""
-    document = _mapping(response) if response.complete else None
-    if document and document.get("request_id") not in (None, request_id):
-        document = None
-    told = document.get("status") if document else None
-    if document and told in (RequestState.COMPLETED, RequestState.FAILED):
-        return RequestReport(request_id, told, document)
+    document = (_mapping(response) if response.complete else read_beginning(response.body)) or {}
+    if _is_of_another(document, request_id):
+        document = {}
+    state = _state(document.get("status"))
+    if state == RequestState.FAILED or (state == RequestState.COMPLETED and response.complete):
+        return RequestReport(request_id, state, document)
     if not response.ok:
         raise error_for(call, response) if _is_meant(response) else _unreadable(call, response)
-    state = told.upper() if isinstance(told, str) else ""
-    if document and state:
+    if response.complete and state:
         return RequestReport(request_id, state, document)
-    if document and "output" in document:
+    if response.complete and "output" in document:
         return RequestReport(request_id, RequestState.COMPLETED, document)
     raise _unreadable(call, response)
 
@@ -205,7 +198,7 @@ def sync_answer(call: Call[Any], response: Response) -> SyncAnswer:
     """Read the answer to a synchronous run: JSON or bytes, with the figures in the headers."""
     if not response.ok:
         raise error_for(call, response)
-    request_id = response.headers.get("x-request-id")
+    request_id = read_request_id(response.headers.get("x-request-id"))
     if not response.complete:
         raise SubmitUnresolvedError(
             f"{call}: the answer was cut short after {len(response.body)} bytes; it has probably been charged",
@@ -213,11 +206,12 @@ def sync_answer(call: Call[Any], response: Response) -> SyncAnswer:
             request_id=request_id,
         )
     content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = content_type if _CONTENT_TYPE.fullmatch(content_type) else ""
     return SyncAnswer(
         request_id=request_id,
         content_type=content_type,
         content=response.body,
-        document=_parsed(response.body) if content_type == "application/json" else None,
+        document=_document(response, Allowance(WORKERS_WEIGHT)) if content_type == "application/json" else None,
         metrics=_header_metrics(response.headers),
     )
 
@@ -227,59 +221,67 @@ def credits(call: Call[Any], response: Response) -> Credits:  # noqa: A001 - the
     if response.status == 404 and b"no credits found" in response.body.lower():
         return Credits(0.0)
     document = _required_mapping(call, response)
-    balance, free = _number(document.get("credits")), _number(document.get("free-credits"))
+    balance, free = read_number(document.get("credits")), read_number(document.get("free-credits"))
     if balance is None:
         raise _unreadable(call, response)
     return Credits(balance, free or 0.0)
 
 
 def history_page(call: Call[Any], response: Response) -> HistoryPage:
-    """Read one page of history."""
+    """Read one page of history. Rows that cannot be read are counted, and do not keep others from being read."""
     rows = _required_mapping(call, response).get("data")
     if not isinstance(rows, list):
         raise _unreadable(call, response)
-    entries: dict[str, HistoryEntry] = {}
-    read = [_entry(row) for row in rows]
-    for entry in read:
-        if entry is None:
-            continue
-        first = entries.get(entry.request_id)
-        if first is None:
-            entries[entry.request_id] = entry
-        else:
-            urls = tuple(dict.fromkeys(first.output_urls + entry.output_urls))
-            entries[entry.request_id] = HistoryEntry(**{**first.__dict__, "output_urls": urls})
-    return HistoryPage(tuple(entries.values()), len(rows), read.count(None))
+    return read_page(rows)
 
 
 def history_entry(call: Call[Any], response: Response) -> HistoryEntry:
     """Read one request's row, with or without an envelope around it."""
     document = _required_mapping(call, response)
     inner = document.get("data")
-    entry = _entry(inner[0] if isinstance(inner, list) and inner else inner) or _entry(document)
-    if entry is None:
+    entry = read_entry(inner[0] if isinstance(inner, list) and inner else inner) or read_entry(document)
+    if entry is None or _is_of_another({"request_id": entry.request_id}, call.request_id or ""):
         raise _unreadable(call, response)
     return entry
 
 
 def models(call: Call[Any], response: Response) -> tuple[Model, ...]:
-    """Read the catalogue: a list, or a list in an envelope."""
+    """Read the catalogue: a list, or a list in an envelope, whatever its name."""
     if not response.ok:
         raise error_for(call, response)
-    document = _parsed(response.body) if response.complete else None
-    if isinstance(document, dict):
-        document = next((value for value in document.values() if isinstance(value, list)), None)
-    if not isinstance(document, list):
+    allowance = Allowance(WORKERS_WEIGHT)
+    entries = _entries(_document(response, allowance) if response.complete else None)
+    if entries is None:
         raise _unreadable(call, response)
-    return tuple(_model(entry) for entry in document if isinstance(entry, dict) and entry.get("slug"))
+    found = (_model(entry, allowance) for entry in entries[:MOST_MODELS])
+    return tuple(model for model in found if model is not None)
 
 
-def uploaded(call: Call[Any], response: Response) -> tuple[str, ...]:
-    """Read the addresses of uploaded files, in the order in which they were sent."""
-    urls = _required_mapping(call, response).get("file_urls")
-    if not isinstance(urls, list) or not urls or not all(isinstance(url, str) and url for url in urls):
+def uploaded(call: Call[Any], response: Response, count: int | None = None) -> tuple[str, ...]:
+    """
+    Read the addresses of uploaded files, in the order in which they were sent.
+
+    :param count: How many files were sent, if that is known.
+    """
+    document = _required_mapping(call, response)
+    urls = document.get("file_urls") or document.get("urls")
+    if not isinstance(urls, list) or not urls or not all(map(is_web_address, urls)):
         raise _unreadable(call, response)
+    if count is not None and len(urls) != count:
+        raise UnreadableResponseError(
+            f"{call}: {len(urls)} addresses for {count} uploaded files", status=response.status
+        )
     return tuple(urls)
+
+
+def _state(told: object) -> str:
+    return one_line(told.strip()[:LONGEST_STATE].upper(), LONGEST_STATE) if isinstance(told, str) else ""
+
+
+def _is_of_another(document: Mapping[str, Any], request_id: str) -> bool:
+    """Whether an answer is about another request than the one that was asked about: a cache may mix them up."""
+    told = read_request_id(document.get("request_id"))
+    return told is not None and canonical_id(told) != canonical_id(request_id)
 
 
 def _is_meant(response: Response) -> bool:
@@ -293,15 +295,16 @@ def _is_meant(response: Response) -> bool:
     return response.status in (403, 404, 410) and response.complete and _mapping(response) is not None
 
 
-def _parsed(body: bytes) -> Any:
+def _document(response: Response, allowance: Allowance | None = None) -> Any:
+    """Return the document that a body is; None if it cannot be read."""
     try:
-        return portable(json.loads(body))
-    except (ValueError, RecursionError):
+        return read_json(response.body, allowance)
+    except ValueError:
         return None
 
 
 def _mapping(response: Response) -> Json | None:
-    document = _parsed(response.body)
+    document = _document(response)
     return document if isinstance(document, dict) else None
 
 
@@ -325,28 +328,16 @@ def _description(response: Response) -> str:
         return f"the body broke off or was too large after {len(response.body)} bytes"
     if not response.body:
         return "the body is empty"
-    document = _parsed(response.body)
+    document = _document(response)
     if isinstance(document, dict):
-        return f"a JSON object with the keys {sorted(document)[:10]}"
+        return f"a JSON object with the keys {first_names(document)}"
     if document is not None:
         return f"JSON of the type {type(document).__name__}, not an object"
     return f"not JSON: {one_line(response.body[:80].decode('utf-8', 'replace'))!r}"
 
 
-def _request_id(document: Json) -> str | None:
-    told = document.get("request_id")
-    if isinstance(told, int) and not isinstance(told, bool):
-        return str(told)
-    return told if isinstance(told, str) and told else None
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool):
-        return None
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return None
+def _quoted(value: object) -> str:
+    return repr(one_line(value, 80)) if isinstance(value, str) else f"a value of the type {type(value).__name__}"
 
 
 def _header_metrics(headers: Mapping[str, str]) -> Json:
@@ -356,56 +347,37 @@ def _header_metrics(headers: Mapping[str, str]) -> Json:
         "inference_time": "x-generation-time",
         "seed": "x-seed-value",
     }
-    figures = {name: _number(headers.get(header)) for name, header in names.items()}
+    figures = {name: read_number(headers.get(header)) for name, header in names.items()}
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
-def _entry(row: object) -> HistoryEntry | None:
-    if not isinstance(row, dict) or (request_id := _request_id(row)) is None:
+def _entries(document: object) -> list[Any] | None:
+    """Return the first list that has a model in it, or at least the first list, however it is wrapped."""
+    lists: list[list[Any]] = []
+    level = [document]
+    for _ in range(3):
+        lists += [value for value in level if isinstance(value, list)]
+        level = [part for value in level if isinstance(value, dict) for part in value.values()]
+    return next((each for each in lists if any(map(_slug, each))), lists[0] if lists else None)
+
+
+def _slug(entry: object) -> str | None:
+    slug = entry.get("slug") if isinstance(entry, dict) else None
+    return slug if isinstance(slug, str) and slug and one_line(slug, _LONGEST_SLUG) == slug else None
+
+
+def _model(entry: object, allowance: Allowance) -> Model | None:
+    slug = _slug(entry)
+    if slug is None or not isinstance(entry, dict):
         return None
-    url, error = row.get("generation_url"), row.get("error")
-    return HistoryEntry(
-        request_id=request_id,
-        model=str(row.get("model_name") or ""),
-        state=str(row.get("model_status") or "").upper(),
-        cost=_number(row.get("credits_deduction")),
-        parameters=_inputs(row.get("request_body")),
-        output_urls=(url,) if isinstance(url, str) and url else (),
-        error=str(error) if error else None,
-        created_at=_created_at(row),
-        row=row,
-    )
-
-
-def _created_at(row: Json) -> datetime | None:
-    """Read when a request was submitted: ``model_created`` is a sort key, other names are guesses."""
-    names = ("model_created", "created_at", *(name for name in row if "creat" in name.lower()))
-    moments = (read_moment(str(row[name])) for name in names if row.get(name))
-    return next((moment for moment in moments if moment is not None), None)
-
-
-def _inputs(text: object) -> Json | None:
-    """Read a request's inputs: JSON, or the Python literal that the official client's fixtures show."""
-    if isinstance(text, dict):
-        return text
-    if not isinstance(text, str):
-        return None
-    for read in (json.loads, ast.literal_eval):
-        try:
-            inputs = read(text)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            continue
-        if isinstance(inputs, dict):
-            return inputs
-    return None
-
-
-def _model(entry: Json) -> Model:
     schema = entry.get("parameters_schema")
     if isinstance(schema, str):
-        schema = _parsed(schema.encode("utf-8", "replace"))
+        try:
+            schema = read_text(schema, allowance)
+        except ValueError:
+            schema = None
     return Model(
-        slug=str(entry["slug"]),
-        retired=bool(entry.get("is_depreciated")),
+        slug=slug,
+        retired=entry.get("is_depreciated") in (True, "true", "True", "1"),
         parameters_schema=schema if isinstance(schema, dict) else {},
     )

@@ -17,8 +17,11 @@ from airflow_provider_segmind.exceptions import (
 
 T = TypeVar("T")
 
-JSON_LIMIT = 16 * 1024 * 1024
-"""Bytes of a JSON answer that are read; far above any real one, far below what would hurt a triggerer."""
+JSON_LIMIT = 64 * 1024
+"""
+Bytes that are read of an answer without an output or a list in it, and of what an answer says went wrong: far
+above any real one, and parsed within milliseconds.
+"""
 
 RESUBMIT_IS_SAFE = frozenset({500, 502, 503})
 """Statuses after which a submit was certainly not accepted. Any other 5xx may come from a proxy that gave up."""

@@ -6,21 +6,31 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import partial
 from typing import Any, Literal
 
 from airflow_provider_segmind.api import answers
 from airflow_provider_segmind.api.call import Call, Service, Turn
+from airflow_provider_segmind.api.request_ids import read_request_id
 from airflow_provider_segmind.exceptions import InvalidParameterError
 
 SYNC_LIMIT = 128 * 1024 * 1024
 """Bytes of a synchronous run's output that are read."""
+
+RESULT_LIMIT = 8 * 1024 * 1024
+"""Bytes of a result that are read: a text model may write some megabytes."""
+
+HISTORY_LIMIT = 8 * 1024 * 1024
+"""Bytes of a page of history that are read: 100 rows with prompts of 80 KB."""
+
+HISTORY_ENTRY_LIMIT = 1024 * 1024
+CATALOGUE_LIMIT = 16 * 1024 * 1024
 
 HISTORY_PATH = "/inference-request/request-history"
 MOST_ROWS = 100
 LONGEST_WINDOW_DAYS = 31
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
 
 
 def submit(model: str, parameters: Mapping[str, Any]) -> Call[answers.SubmittedRequest]:
@@ -54,7 +64,7 @@ def status(request_id: str, turn: Turn | None = None) -> Call[answers.RequestRep
 def result(request_id: str, turn: Turn | None = None) -> Call[answers.RequestReport]:
     """Ask for the result of a request. Segmind keeps it for one hour from submission."""
     path = f"/v2/requests/{checked_request_id(request_id)}"
-    return Call("GET", Service.GATEWAY, path, answers.report, request_id=request_id, turn=turn)
+    return Call("GET", Service.GATEWAY, path, answers.report, request_id=request_id, turn=turn, limit=RESULT_LIMIT)
 
 
 def run_sync(model: str, parameters: Mapping[str, Any], patience: float) -> Call[answers.SyncAnswer]:
@@ -120,19 +130,29 @@ def history(
         "sort_order": sort_order,
     }
     told = {name: str(value) for name, value in query.items() if value is not None}
-    return Call("GET", Service.PLATFORM, HISTORY_PATH, answers.history_page, query=told, turn=turn)
+    return Call(
+        "GET", Service.PLATFORM, HISTORY_PATH, answers.history_page, query=told, turn=turn, limit=HISTORY_LIMIT
+    )
 
 
 def history_entry(request_id: str, turn: Turn | None = None) -> Call[answers.HistoryEntry]:
     """Ask the history for one of the account's own requests, of any age."""
     path = f"{HISTORY_PATH}/{checked_request_id(request_id)}"
-    return Call("GET", Service.PLATFORM, path, answers.history_entry, request_id=request_id, turn=turn)
+    return Call(
+        "GET",
+        Service.PLATFORM,
+        path,
+        answers.history_entry,
+        request_id=request_id,
+        turn=turn,
+        limit=HISTORY_ENTRY_LIMIT,
+    )
 
 
 def models() -> Call[tuple[answers.Model, ...]]:
     """Ask for the public catalogue. Needs no key."""
     path = "/inference-model-information/list"
-    return Call("GET", Service.PLATFORM, path, answers.models, needs_key=False)
+    return Call("GET", Service.PLATFORM, path, answers.models, needs_key=False, limit=CATALOGUE_LIMIT)
 
 
 def upload(data_urls: Sequence[str]) -> Call[tuple[str, ...]]:
@@ -145,7 +165,8 @@ def upload(data_urls: Sequence[str]) -> Call[tuple[str, ...]]:
     if not data_urls or wrong is not None:
         raise InvalidParameterError("data_urls", "must hold one or more URLs that start with data:")
     body = _encoded({"data_urls": list(data_urls)})
-    return Call("POST", Service.STORAGE, "/upload-asset", answers.uploaded, body=body)
+    reader = partial(answers.uploaded, count=len(data_urls))
+    return Call("POST", Service.STORAGE, "/upload-asset", reader, body=body)
 
 
 def checked_model(model: object) -> str:
@@ -159,8 +180,9 @@ def checked_model(model: object) -> str:
 
 def checked_request_id(request_id: object) -> str:
     """Return the id of a request if it can be one."""
-    if isinstance(request_id, str) and _REQUEST_ID.fullmatch(request_id) and request_id != "None":
-        return request_id
+    checked = read_request_id(request_id)
+    if checked is not None:
+        return checked
     raise InvalidParameterError("request_id", f"must be the id that a submit returned, not {request_id!r}")
 
 

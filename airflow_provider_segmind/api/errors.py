@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
-from airflow_provider_segmind.api.call import RESUBMIT_IS_SAFE, Call, Response
+from airflow_provider_segmind.api.call import JSON_LIMIT, RESUBMIT_IS_SAFE, Call, Response
+from airflow_provider_segmind.api.documents import read_beginning, read_json
+from airflow_provider_segmind.api.error_texts import error_text
+from airflow_provider_segmind.api.locations import without_login
 from airflow_provider_segmind.api.rate_limit import reset_moment
+from airflow_provider_segmind.api.request_ids import read_request_id
 from airflow_provider_segmind.api.text import LONGEST_LINE, one_line
 from airflow_provider_segmind.exceptions import (
     AuthenticationError,
@@ -25,6 +28,7 @@ from airflow_provider_segmind.exceptions import (
     SubmitUnresolvedError,
 )
 
+_LONGEST_LOCATION = 200
 _BY_STATUS: dict[int, type[SegmindError]] = {
     400: BadRequestError,
     401: AuthenticationError,
@@ -46,7 +50,7 @@ def error_for(call: Call[Any], response: Response) -> SegmindError:
     status, detail, request_id = response.status, _detail(response), call.request_id
     error_type = _error_type(call, status, detail)
     if error_type is SubmitUnresolvedError:
-        request_id = response.headers.get("x-request-id")
+        request_id = read_request_id(response.headers.get("x-request-id"))
     if status == 429:
         now = datetime.now(UTC)
         return RateLimitedError(
@@ -69,24 +73,20 @@ def _error_type(call: Call[Any], status: int, detail: str) -> type[SegmindError]
 
 def _detail(response: Response) -> str:
     if 300 <= response.status < 400:
-        return f"redirected to {response.headers.get('location', 'nowhere')}; check the host of the connection"
-    words = _message(response.body) or _page_text(response.body) or "no explanation given"
-    return one_line(words)
+        location = one_line(response.headers.get("location", "nowhere"), _LONGEST_LOCATION)
+        place = without_login(location.partition("?")[0])  # what follows may be a signature
+        return f"redirected to {place}; check the host of the connection"
+    return _message(response) or one_line(_page_text(response.body)) or "no explanation given"
 
 
-def _message(body: bytes) -> str:
+def _message(response: Response) -> str:
+    body = response.body
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+        document = read_json(body) if response.complete and len(body) <= JSON_LIMIT else None
+    except ValueError:
         return ""
-    if not isinstance(document, dict):
-        return ""
-    parts = (document.get(key) for key in ("error", "error_description", "message", "detail"))
-    return ": ".join(dict.fromkeys(_words(part) for part in parts if part))
-
-
-def _words(part: object) -> str:
-    return part if isinstance(part, str) else json.dumps(part)
+    document = read_beginning(body, begun_texts=True) if document is None else document
+    return error_text(document) if isinstance(document, dict) else ""
 
 
 def _page_text(body: bytes) -> str:
@@ -96,7 +96,7 @@ def _page_text(body: bytes) -> str:
     page = _PageText()
     try:
         page.feed(text)
-    except AssertionError:  # what the parser raises at markup that it gives up on
+    except (AssertionError, ValueError):  # what the parser raises at markup that it gives up on
         return ""
     return " ".join(page.parts)
 

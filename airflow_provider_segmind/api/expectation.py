@@ -72,6 +72,10 @@ TOLD_SPREAD = 0.25
 """The spread around an `expected_duration`, which is a number alone."""
 
 _LEAST_SPREAD = 0.1
+SHORTEST_DURATION = 0.001
+LONGEST_DURATION = 86400.0
+"""Seconds. A longer one that an answer claims is a mistake: the slowest models take minutes."""
+
 _LIFETIME = 3600.0
 """Seconds in which what was seen loses two thirds of its weight: what is usual changes with Segmind's load."""
 
@@ -139,13 +143,13 @@ class Experience:
 
     def learn(self, model: str | None, duration: object, counts_from: float) -> None:
         """
-        Take a finished request's ``metrics.total_time`` into account, if it is a positive number.
+        Take a finished request's ``metrics.total_time`` into account, if it is a number of seconds up to a day.
 
         :param counts_from: When it may: seconds since the epoch.
         """
         if model is None or isinstance(duration, bool) or not isinstance(duration, (int, float)):
             return
-        if not 0 < duration < math.inf:
+        if not SHORTEST_DURATION <= duration <= LONGEST_DURATION:
             return
         # Those that count at the same moment do so in any order but that of their ends.
         order = random.random()  # noqa: S311 - no secret

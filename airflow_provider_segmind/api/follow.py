@@ -35,6 +35,9 @@ LARGEST_CLOCK_DIFFERENCE = 600.0
 LAST_TURN = 30.0
 """Seconds after the deadline in which a last look may still get its turn, if the key's budget is short."""
 
+MOST_REMARKS = 10
+"""Kinds of trouble and odd states of one request that are remarked on. More of them are noise, and take memory."""
+
 LONGEST_QUEUE = 1800.0
 """Seconds longer for which the result of a COMPLETED request may wait for its turn. Its record lasts an hour."""
 
@@ -231,7 +234,7 @@ class _Following:
             remark = f"{name} is {found.state!r}, a state unknown to this version; waiting on."
         else:
             return ""
-        if kind in self.remarked:
+        if kind in self.remarked or len(self.remarked) >= MOST_REMARKS:
             return ""
         self.remarked += (kind,)
         return remark

@@ -2,42 +2,69 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-import pendulum
+_LONGEST = 64
+"""Characters of a text that may be a moment."""
 
-_EPOCH_MILLISECONDS_FROM = 1e11
+_FIRST = datetime(2000, 1, 1, tzinfo=UTC)
+_LAST = datetime(2100, 1, 1, tzinfo=UTC)
+"""Moments outside of these are misread numbers, or placeholders such as the year 1, which overflow in sums."""
+
+_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+_UNITS = (1, 1_000, 1_000_000, 1_000_000_000)
+"""Of an epoch, in a second: which one is meant shows in the size of the number."""
+
+_DATE_AND_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}[0-9:.,+-]*")
+_ZONE = re.compile(r" ?(?:UTC|GMT|[zZ])\Z")
+_RFC_1123 = re.compile(
+    r"(?:[A-Za-z]{3}, )?[0-9]{1,2} [A-Za-z]{3} 20[0-9]{2} [0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?: .*)?"
+)
 
 
-def read_moment(text: str) -> datetime | None:
+def read_moment(value: object) -> datetime | None:
     """
-    Return the moment that a text stands for, in UTC; None if it stands for none.
+    Return the moment that a value stands for, in UTC; None if it stands for none between 2000 and 2100.
 
-    Segmind documents no format, so ISO 8601, RFC 1123, and epoch seconds or milliseconds are read. A moment
-    without a time zone is in UTC.
+    Segmind documents no format, so ISO 8601, RFC 1123, and epochs in seconds or smaller units are read. A moment
+    without a time zone is in UTC. A date alone is no moment, and neither is a duration, a period or a week.
     """
-    text = text.strip()
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    # Python refuses to write out an int of thousands of digits.
+    text = value.strip() if isinstance(value, str) and len(value) <= 4 * _LONGEST else None
+    if isinstance(value, (int, float)) and 0 <= value < 1e19:
+        text = format(value, "f") if isinstance(value, float) else str(value)
+    if not text or len(text) > _LONGEST:
+        return None
     for read in (_epoch, _iso_8601, _rfc_1123):
         try:
             moment = read(text)
-        except (ValueError, TypeError, OverflowError, OSError, IndexError):
+            if moment is not None:
+                moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except (ValueError, TypeError, OverflowError, OSError, IndexError, AttributeError):
             continue
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        if moment is not None:
+            return moment if _FIRST <= moment < _LAST else None
     return None
 
 
-def _epoch(text: str) -> datetime:
+def _epoch(text: str) -> datetime | None:
+    if not _NUMBER.fullmatch(text):
+        return None
     number = float(text)
-    return datetime.fromtimestamp(number / 1000 if number >= _EPOCH_MILLISECONDS_FROM else number, UTC)
+    for unit in _UNITS:
+        if _FIRST.timestamp() <= number / unit < _LAST.timestamp():
+            return datetime.fromtimestamp(number / unit, UTC)
+    return None
 
 
-def _iso_8601(text: str) -> datetime:
-    moment = pendulum.parse(text, strict=True)
-    if not isinstance(moment, datetime):
-        raise ValueError(f"{text!r} is no moment in time")
-    return moment
+def _iso_8601(text: str) -> datetime | None:
+    text = _ZONE.sub("+00:00", text)
+    return datetime.fromisoformat(text) if _DATE_AND_TIME.fullmatch(text) else None
 
 
-def _rfc_1123(text: str) -> datetime:
-    return parsedate_to_datetime(text)
+def _rfc_1123(text: str) -> datetime | None:
+    return parsedate_to_datetime(text) if _RFC_1123.fullmatch(text) else None

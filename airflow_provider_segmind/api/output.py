@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_segmind.api.answers import RequestReport
+from airflow_provider_segmind.api.text import first_names
+from airflow_provider_segmind.api.web_address import is_web_address
 from airflow_provider_segmind.exceptions import UnusableOutputError
+
+MOST_OUTPUTS = 100
+"""Files of one request that are stored. Models make four or so: a result with more is a mistake or an attack."""
+
+_DEEPEST_URL = 4
+"""Levels of objects around an address; those that were seen have two."""
 
 
 def model_output(result: RequestReport) -> Any:
@@ -32,22 +40,28 @@ def video_url(result: RequestReport) -> str:
     """
     found = _url(result.body.get("video")) or next(iter(_urls(result.body.get("output"))), None)
     if found is None:
-        keys = sorted(result.body)
+        keys = first_names(result.body)
         raise UnusableOutputError(f"there is no video URL among the keys {keys}", request_id=result.request_id)
     return found
 
 
 def output_urls(result: RequestReport) -> list[str]:
     """
-    Return the addresses of all files that the model made.
+    Return the addresses of all files that the model made, each one once.
 
-    :raises UnusableOutputError: If there are none.
+    :raises UnusableOutputError: If there are none, or more than 100.
     """
     video = _url(result.body.get("video"))
     found = [video] if video else _urls(result.body.get("output")) or _urls(result.body.get("images"))
-    if not found:
+    distinct = list(dict.fromkeys(found))
+    if not distinct:
         raise UnusableOutputError("there is no file to store in it", request_id=result.request_id)
-    return found
+    if len(distinct) > MOST_OUTPUTS:
+        raise UnusableOutputError(
+            f"there are {len(distinct)} files in it, and at most {MOST_OUTPUTS} are stored",
+            request_id=result.request_id,
+        )
+    return distinct
 
 
 def _urls(value: object) -> list[str]:
@@ -55,7 +69,8 @@ def _urls(value: object) -> list[str]:
     return [url for url in map(_url, values) if url]
 
 
-def _url(value: object) -> str | None:
+def _url(value: object, levels: int = _DEEPEST_URL) -> str | None:
     if isinstance(value, dict):
-        return _url(value.get("url")) or _url(value.get("video")) or _url(value.get("video_url"))
-    return value if isinstance(value, str) and value.startswith(("https://", "http://")) else None
+        inner = (value.get(name) for name in ("url", "video", "video_url"))
+        return next(filter(None, (_url(part, levels - 1) for part in inner)), None) if levels else None
+    return value if is_web_address(value) else None

@@ -6,26 +6,67 @@ import math
 import re
 from typing import Any
 
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+DEEPEST = 64
+"""
+Levels of a document. Whatever walks one by recursion, as Airflow's serialization does, needs a few of Python's
+1,000 frames for each; documents of real models have about ten levels.
+"""
+
+_HALF_CHARACTER_OR_NUL = re.compile("[\0\ud800-\udfff]")
 _LARGEST = 2**64 - 1
 _SMALLEST = -(2**63)
+_MOST_BITS = 4096
 
 
-def portable(value: Any) -> Any:
+class TooDeepError(ValueError):
+    """A document has more levels than ``DEEPEST``."""
+
+
+def portable(document: Any) -> Any:
     """
-    Return a parsed JSON document without what a message queue or a database would choke on.
+    Return a parsed JSON document, changed in place, without what a message queue or a database would choke on.
 
     A result crosses from the triggerer to a worker as msgpack and lies in a database between: integers beyond
     64 bits become strings, numbers that are none become null, and half characters and NUL become U+FFFD.
+
+    :raises TooDeepError: If it has more than ``DEEPEST`` levels.
     """
-    if isinstance(value, dict):
-        return {portable(name): portable(part) for name, part in value.items()}
-    if isinstance(value, list):
-        return [portable(part) for part in value]
+    root = [document]
+    # A list of what is still to do, and no recursion: a hostile document would use up the stack.
+    waiting: list[tuple[list[Any] | dict[Any, Any], int]] = [(root, 0)]
+    while waiting:
+        container, level = waiting.pop()
+        if level > DEEPEST:
+            raise TooDeepError(f"it has more than {DEEPEST} levels")
+        if isinstance(container, dict):
+            _make_names_portable(container)
+        for place, value in container.items() if isinstance(container, dict) else enumerate(container):
+            if isinstance(value, (dict, list)):
+                if value:
+                    waiting.append((value, level + 1))
+            elif not _is_portable(value):
+                container[place] = _portable_value(value)
+    return root[0]
+
+
+def _make_names_portable(container: dict[Any, Any]) -> None:
+    if not _is_portable("".join(container)):
+        members = [(_HALF_CHARACTER_OR_NUL.sub("\ufffd", name), value) for name, value in container.items()]
+        container.clear()
+        container.update(members)
+
+
+def _is_portable(value: Any) -> bool:
     if isinstance(value, str):
-        return _UNSTORABLE.sub("\ufffd", value)
+        return value.isascii() and "\0" not in value
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, int) and not _SMALLEST <= value <= _LARGEST:
+        return math.isfinite(value)
+    return not isinstance(value, int) or _SMALLEST <= value <= _LARGEST
+
+
+def _portable_value(value: Any) -> Any:
+    if isinstance(value, str):
+        return _HALF_CHARACTER_OR_NUL.sub("\ufffd", value)
+    if isinstance(value, int) and value.bit_length() <= _MOST_BITS:
         return str(value)
-    return value
+    return None

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from airflow_provider_segmind.api.moments import read_moment
 
 RESET_HEADER = "x-rate-limit-reset-at-utc"
-LONGEST_WAIT = timedelta(hours=1)
-"""A reset further away than this is taken for a misread number: limits are per minute."""
+LONGEST_WAIT = timedelta(minutes=5)
+"""A reset further away is taken as this: limits are per minute, so asking after a few of them costs little."""
+
+_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
+_FARTHEST = 366 * 86400.0
+"""Seconds. A larger ``Retry-After`` is an epoch, and a moment."""
 
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 60.0
@@ -29,21 +34,20 @@ def reset_moment(headers: Mapping[str, str], now: datetime) -> datetime | None:
     Return the moment, in UTC, from which a rate-limited key may ask again; None if the answer does not say.
 
     ``x-rate-limit-reset-at-utc`` is documented without a format, so ISO 8601, RFC 1123, and epoch seconds or
-    milliseconds are all read. ``Retry-After`` is not documented, and honoured if it comes.
+    milliseconds are all read. ``Retry-After`` is not documented, and honoured if it comes. A reset that is over is
+    now, and one further away than ``LONGEST_WAIT`` is as far away as that.
 
     :param headers: Of the answer, with lower-case names.
     :param now: The current time, with a time zone.
     """
-    moment = read_moment(headers.get(RESET_HEADER, ""))
+    moment = read_moment(headers.get(RESET_HEADER))
     if moment is None:
-        moment = _retry_after(headers.get("retry-after", ""), now)
-    if moment is None or moment - now > LONGEST_WAIT:
-        return None
-    return max(moment, now)
+        moment = _retry_after(headers.get("retry-after"), now)
+    return None if moment is None else min(max(moment, now), now + LONGEST_WAIT)
 
 
-def _retry_after(text: str, now: datetime) -> datetime | None:
-    try:
-        return now + timedelta(seconds=max(0.0, float(text)))
-    except (ValueError, OverflowError):
+def _retry_after(text: object, now: datetime) -> datetime | None:
+    if not isinstance(text, str) or not _SECONDS.fullmatch(text.strip()):
         return read_moment(text)
+    seconds = float(text)
+    return now + timedelta(seconds=seconds) if seconds < _FARTHEST else read_moment(text)

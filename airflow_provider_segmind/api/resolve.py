@@ -6,7 +6,7 @@ Generators like those of ``follow``: they yield calls and waits, and are given e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Container, Generator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -17,6 +17,7 @@ from airflow_provider_segmind.api.answers import HistoryEntry, HistoryPage, Requ
 from airflow_provider_segmind.api.call import Call, Rank, Turn
 from airflow_provider_segmind.api.fingerprint import fingerprint
 from airflow_provider_segmind.api.follow import Wait
+from airflow_provider_segmind.api.request_ids import canonical_id
 from airflow_provider_segmind.exceptions import (
     RateLimitedError,
     RefusedError,
@@ -133,31 +134,38 @@ def find_lost(submit: LostSubmit, now: Callable[[], float]) -> Generator[Call[An
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
+@dataclass(frozen=True)
+class _Candidate:
+    """
+    What is kept of a row that may be of a submit: its inputs may be large, and a search sees a thousand rows.
+
+    :param alike: Whether its inputs are those of the submit; None if they, or its time, cannot be read.
+    """
+
+    request_id: str
+    created_at: datetime | None
+    alike: bool | None
+
+
 def _look(submit: LostSubmit, turn: Turn) -> Generator[Call[Any], Any, Traces]:
-    rows, gaps = yield from _rows(submit, turn)
-    possible = [row for row in rows if _may_be(submit, row)]
-    alike = {
-        row.request_id: row.created_at
-        for row in possible
-        if row.created_at is not None
-        and row.parameters is not None
-        and fingerprint(submit.model, row.parameters) == submit.fingerprint
-    }
+    possible, gaps = yield from _candidates(submit, turn)
+    alike = [(row.created_at, row.request_id) for row in possible if row.alike and row.created_at is not None]
     if not alike and gaps:
         raise UnreadableResponseError(gaps)
-    unreadable = sum(row.parameters is None or row.created_at is None for row in possible)
+    unreadable = sum(row.alike is None for row in possible)
     if not alike and unreadable:
         raise UnreadableResponseError(
             f"{unreadable} requests to {submit.model} in the history have inputs or a time that cannot be read"
         )
-    return Traces(tuple(sorted(alike, key=lambda request_id: (alike[request_id], request_id))))
+    return Traces(tuple(dict.fromkeys(request_id for _, request_id in sorted(alike))))
 
 
-def _rows(submit: LostSubmit, turn: Turn) -> Generator[Call[Any], Any, tuple[list[HistoryEntry], str]]:
-    """Return the history of the days of a submit, and why that is not all of it, if it is not."""
+def _candidates(submit: LostSubmit, turn: Turn) -> Generator[Call[Any], Any, tuple[list[_Candidate], str]]:
+    """Return what may be the submit, in the history of its days, and why that is not all of it, if it is not."""
     earliest, latest = submit.earliest(), submit.last()
-    rows: list[HistoryEntry] = []
-    unreadable = 0
+    found: list[_Candidate] = []
+    ignored = {canonical_id(request_id) for request_id in submit.ignore}
+    requests = unreadable = 0
     for number in range(1, MOST_PAGES + 1):
         page: HistoryPage = yield calls.history(
             model=submit.model,
@@ -169,11 +177,19 @@ def _rows(submit: LostSubmit, turn: Turn) -> Generator[Call[Any], Any, tuple[lis
             sort_order="desc",
             turn=turn,
         )
-        rows += page.entries
+        found += [_candidate(submit, row) for row in page.entries if _may_be(submit, row, ignored)]
+        requests += len(page.entries)
         unreadable += page.unreadable
         if page.rows < calls.MOST_ROWS or _nothing_since(earliest, page):
-            return rows, f"{unreadable} rows of it cannot be read" if unreadable else ""
-    return rows, f"it has more than {len(rows)} requests of those days"
+            return found, f"{unreadable} rows of it cannot be read" if unreadable else ""
+    return found, f"it has more than {requests} requests of those days"
+
+
+def _candidate(submit: LostSubmit, row: HistoryEntry) -> _Candidate:
+    if row.created_at is None or row.parameters is None:
+        return _Candidate(row.request_id, row.created_at, None)
+    alike = fingerprint(submit.model, row.parameters) == submit.fingerprint
+    return _Candidate(row.request_id, row.created_at, alike)
 
 
 def _nothing_since(moment: datetime, page: HistoryPage) -> bool:
@@ -184,11 +200,11 @@ def _nothing_since(moment: datetime, page: HistoryPage) -> bool:
     return complete and sorted_as_asked and moments[0] < moment
 
 
-def _may_be(submit: LostSubmit, row: HistoryEntry) -> bool:
+def _may_be(submit: LostSubmit, row: HistoryEntry, ignored: Container[str]) -> bool:
     """Whether a row may be of a submit, as far as its inputs do not say."""
     return (
-        row.model == submit.model
+        row.model in (submit.model, "")  # the list is of this model, so that a row need not name it
         and row.state != RequestState.FAILED
-        and row.request_id not in submit.ignore
+        and canonical_id(row.request_id) not in ignored
         and (row.created_at is None or submit.may_be_of(row.created_at))
     )

@@ -1,21 +1,21 @@
-"""Text from outside, made fit for one line of a log."""
+"""
+Text from outside, made fit for one line of a log.
+
+Every error cleans its detail in this way, and ``exceptions`` imports nothing from here: so the code is there.
+"""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 
-LONGEST_LINE = 500
-"""Characters of somebody else's words that a message quotes."""
+from airflow_provider_segmind.exceptions import LONGEST_LINE, one_line
 
-_SPACES = re.compile(r"\s+")
-_INVISIBLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
-)
-"""Control characters, which forge log lines and steer terminals; and marks that hide or reorder text."""
+__all__ = ["LONGEST_LINE", "first_names", "one_line"]
+
+_MOST_NAMES = 10
+_LONGEST_NAME = 40
 
 
-def one_line(text: str, limit: int = LONGEST_LINE) -> str:
-    """Return a text on one line, without control characters, cut to ``limit`` characters."""
-    beginning = text[: 8 * limit]  # spaces may be many; reading megabytes of them would take long
-    line = _INVISIBLE.sub("\ufffd", _SPACES.sub(" ", beginning)).strip()
-    return line if len(line) <= limit and len(beginning) == len(text) else line[: limit - 1] + "…"
+def first_names(names: Iterable[str]) -> list[str]:
+    """Return the first ten names, in order, fit for a message."""
+    return [one_line(name, _LONGEST_NAME) for name in sorted(names)[:_MOST_NAMES]]

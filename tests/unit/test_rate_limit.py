@@ -45,7 +45,7 @@ def test_a_reset_in_the_past_is_now() -> None:
     assert reset_moment({RESET_HEADER: "2026-11-23T11:59:00Z"}, NOW) == NOW
 
 
-@pytest.mark.parametrize("text", ["", "soon", "nan", "inf", "12:00:40x", "9" * 400, "2026-11-24T12:00:40Z", "P1D"])
+@pytest.mark.parametrize("text", ["", "soon", "nan", "inf", "12:00:40x", "9" * 400, "P1D"])
 def test_what_cannot_be_meant_is_no_reset(text: str) -> None:
     assert reset_moment({RESET_HEADER: text}, NOW) is None
 

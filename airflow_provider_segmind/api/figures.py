@@ -1,0 +1,63 @@
+"""The figures of a run, as far as they can be any."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from airflow_provider_segmind.api.text import one_line
+
+FIGURES = ("cost", "remaining_credits", "inference_time", "queue_time", "total_time", "retry_count")
+"""What Segmind documents, in USD and in seconds: numbers, whatever form it writes them in."""
+
+LARGEST = 1e9
+"""What a figure may be at most: a billion dollars, or thirty years."""
+
+MOST_FIGURES = 50
+LONGEST_NAME = 64
+LONGEST_WORD = 200
+_NUMBER = re.compile(r"\s{0,8}[+-]?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?\s{0,8}")
+
+
+def read_number(value: object) -> float | None:
+    """Return a number, or what a text says is one; None if it is none, or more than a billion."""
+    if isinstance(value, str) and len(value) <= LONGEST_NAME and _NUMBER.fullmatch(value):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if -LARGEST <= value <= LARGEST else None
+
+
+def read_metrics(metrics: object) -> dict[str, Any]:
+    """
+    Return the figures among the metrics of an answer: numbers for the names that are documented, and small values
+    of other names. They go to XCom, so that anything large or nested is left out.
+    """
+    if not isinstance(metrics, dict):
+        return {}
+    figures: dict[str, Any] = {}
+    for name, value in metrics.items():
+        if len(figures) == MOST_FIGURES:
+            break
+        if not isinstance(name, str) or len(name) > LONGEST_NAME or one_line(name) != name:
+            continue
+        figure = _number_as_written(value) if name in FIGURES else _small(value)
+        if figure is not None:
+            figures[name] = figure
+    return figures
+
+
+def _number_as_written(value: object) -> float | None:
+    number = read_number(value)
+    return value if number is not None and isinstance(value, (int, float)) else number
+
+
+def _small(value: object) -> Any:
+    if isinstance(value, str):
+        return one_line(value, LONGEST_WORD)
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)) and math.isfinite(value) and abs(value) < 2**63:
+        return value
+    return None

@@ -1,0 +1,23 @@
+"""Which words can be the id of a request, and which two are the same one."""
+
+from __future__ import annotations
+
+import re
+
+from airflow_provider_segmind.exceptions import LONGEST_REQUEST_ID
+
+_REQUEST_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:-]{{0,{LONGEST_REQUEST_ID - 1}}}")
+_NOTHING = ("none", "null", "undefined")
+"""What a template, or another program, makes of an id that is missing."""
+
+
+def read_request_id(value: object) -> str | None:
+    """Return the id of a request; None if this cannot be one, and could not be asked about."""
+    if isinstance(value, str) and _REQUEST_ID.fullmatch(value) and value.lower() not in _NOTHING:
+        return value
+    return None
+
+
+def canonical_id(request_id: str) -> str:
+    """Return an id in the form in which two are compared: Segmind's hosts differ in dashes, and may in case."""
+    return request_id.replace("-", "").lower()
