@@ -93,8 +93,8 @@ def _connection_of_environment(conn_id: str) -> SegmindConnection:
     if os.environ.get(definition):
         # Airflow 3 takes a definition that it cannot read for none. Its addresses would be lost.
         raise InvalidConnectionError(
-            f"{definition} is set, but Airflow cannot read it; write a URI, or a JSON object with conn_type, "
-            "password, host and extra"
+            f"{definition} is set, but Airflow cannot read it: it must be a URI or a JSON object, and the extra "
+            f"of the connection {conn_id!r} a JSON object"
         )
     if conn_id == DEFAULT_CONNECTION_ID and key:
         return _masked(connection_from_key(key))
