@@ -15,6 +15,7 @@ import threading
 import time
 from contextlib import suppress
 from contextvars import ContextVar
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
@@ -108,17 +109,17 @@ class _WholeAnswer(http.client.HTTPResponse):
     ``http.client`` takes headers that break off for complete ones, and any 1xx but 100 for the final answer.
     """
 
-    def begin(self) -> None:
-        self._begin()
+    def begin(self, **limits: Any) -> None:
+        self._begin(**limits)
         while 100 <= self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
             self.headers = self.msg = None  # type: ignore[assignment]
-            self._begin()
+            self._begin(**limits)
 
-    def _begin(self) -> None:
+    def _begin(self, **limits: Any) -> None:
         lines = _Lines(self.fp)
         self.fp = lines  # type: ignore[assignment]
         try:
-            super().begin()
+            super().begin(**limits)
         finally:
             if self.fp is lines:  # type: ignore[comparison-overlap]
                 self.fp = lines.file
@@ -161,11 +162,9 @@ class WatchedConnection(HTTPConnection):
         ``urllib3`` would give each address of the host the whole time limit of a connection.
         """
         name, longest = self._dns_host, self.timeout
-        found = socket.getaddrinfo(name.strip("[]"), self.port, type=socket.SOCK_STREAM)
-        addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
         trouble: Exception | None = None
         try:
-            for address in addresses:
+            for address in _addresses(name.strip("[]"), self.port, exchange.time_left):
                 self._dns_host = address
                 self.timeout = min(float(longest or exchange.time_left), exchange.time_left)
                 try:
@@ -207,6 +206,33 @@ class WatchedTlsConnection(WatchedConnection, HTTPSConnection):
         """Connect, without a warning each time if the connection says not to verify: there is one of ours."""
         super().connect()
         self.is_verified = True  # the context decides; urllib3 asks only to warn
+
+
+def _addresses(host: str, port: int, seconds: float) -> list[str]:
+    """
+    Return the addresses of a host.
+
+    A thread asks, because nothing can interrupt the system's resolver, which may take minutes.
+
+    :raises OSError: If there is none, or none is found in time.
+    """
+    found: SimpleQueue[list[str] | Exception] = SimpleQueue()
+
+    def resolve() -> None:
+        try:
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found.put(list(dict.fromkeys(str(address[0]) for *_, address in answers)))
+        except Exception as error:  # noqa: BLE001 - for the other thread to raise
+            found.put(error)
+
+    threading.Thread(target=resolve, daemon=True).start()
+    try:
+        addresses = found.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError(f"the address of {host} was not found in time") from None
+    if isinstance(addresses, Exception):
+        raise addresses
+    return addresses
 
 
 def _note_reached() -> None:

@@ -12,12 +12,11 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import aiohttp
 
-from airflow_provider_segmind.api.call import Call, Response, Service
+from airflow_provider_segmind.api.call import Call, Service
 from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.exceptions import AuthenticationError, SegmindError
 from airflow_provider_segmind.hooks.budget import MOST_AT_ONCE, Budget, shared_budget
@@ -118,24 +117,20 @@ class NonblockingTransport:
 
     async def _sent(self, call: Call[T], line: _Line) -> T:
         patience = line.connection.patience(call)
-        way = SimpleNamespace(connected=False)
+        progress = _Progress()
         try:
-            received = await self._exchanged(call, line, way)
+            received = await self._exchanged(call, line, progress)
         except SegmindError:
             raise
         # As in the blocking transport: no other error may leave here, whatever a library makes of a host's bytes.
         except Exception as error:  # noqa: BLE001
             secrets = Secrets([line.connection.api_key], line.proxies.values())
-            failure = _failure(call, error, way.connected, secrets, patience)
+            failure = _failure(call, error, progress.connected, secrets, patience)
             raise failure from (None if secrets.are_in(error) else error)
         return await received.read(call)
 
-    async def _exchanged(self, call: Call[Any], line: _Line, way: SimpleNamespace) -> _Received:
-        """
-        Send a call, and return the answer as it came.
-
-        :param way: Whose ``connected`` is set once there is a connection, through a proxy's tunnel and with TLS.
-        """
+    async def _exchanged(self, call: Call[Any], line: _Line, progress: _Progress) -> _Received:
+        """Send a call, and return the answer as it came."""
         connection, proxy = line.connection, line.proxies[call.service]
         url, patience = connection.url(call), connection.patience(call)
         async with self._session.request(
@@ -148,7 +143,7 @@ class NonblockingTransport:
             ssl=line.tls,
             proxy=proxy,
             allow_redirects=False,
-            trace_request_ctx=way,
+            trace_request_ctx=progress,
         ) as answer:
             status = answer.status
             if refusal := refused_by_proxy(status, url, proxy):
@@ -191,13 +186,25 @@ class NonblockingTransport:
             return replace(known, since=now)
 
     async def _line_of(self, connection: SegmindConnection, now: float) -> _Line:
-        tls = await asyncio.to_thread(context_of, self.conn_id, connection.verify)
+        tls = await self._tls(connection.verify)
         budget = shared_budget(connection.api_key)
         if self._known is not None and self._known.budget is not budget:
             self._known.budget.allow(self.conn_id, None)
         budget.allow(self.conn_id, connection.requests_per_minute)
         proxies = {service: connection.proxy_for(url) for service, url in connection.urls.items()}
         return _Line(connection, budget, tls, proxies, now)
+
+    async def _tls(self, verify: bool | str) -> ssl.SSLContext:
+        """
+        Return the certificates to trust.
+
+        A bundle is read with each look-up, since it may have been replaced. All else stays: another context would
+        mean another handshake for each socket.
+        """
+        known = self._known
+        if known is not None and known.connection.verify is verify and isinstance(verify, bool):
+            return known.tls
+        return await asyncio.to_thread(context_of, self.conn_id, verify)
 
 
 _transports: PerLoop[dict[str, NonblockingTransport]] = PerLoop(dict)
@@ -220,10 +227,21 @@ async def give_back(transport: NonblockingTransport) -> None:
         await transport.close()
 
 
-def _noting_connections() -> aiohttp.TraceConfig:
-    """Return what sets ``connected`` of a request's trace context as soon as the request may leave."""
+@dataclass
+class _Progress:
+    """
+    How far a call has come.
 
-    async def note(session: aiohttp.ClientSession, context: SimpleNamespace, parameters: Any) -> None:
+    :param connected: Whether there is a connection, through the proxy's tunnel and with TLS: it may have left.
+    """
+
+    connected: bool = False
+
+
+def _noting_connections() -> aiohttp.TraceConfig:
+    """Return what notes the progress of a request in its trace context."""
+
+    async def note(session: aiohttp.ClientSession, context: Any, parameters: Any) -> None:
         context.trace_request_ctx.connected = True
 
     config = aiohttp.TraceConfig()
@@ -249,10 +267,7 @@ class _Received:
         return self._read(call)
 
     def _read(self, call: Call[T]) -> T:
-        response: Response = response_of(
-            self.status, self.headers, self.body, self.complete, call, self.connection
-        )
-        return call.read(response)
+        return call.read(response_of(self.status, self.headers, self.body, self.complete, call, self.connection))
 
 
 async def _body(answer: aiohttp.ClientResponse, limit: int) -> tuple[bytes, bool]:
@@ -280,7 +295,8 @@ def _failure(
         cause = f"the proxy opens no tunnel: HTTP {error.status} {secrets.masked(error.message)}"
         return call.undelivered(one_line(cause))
     if isinstance(error, TimeoutError):
-        within = f"within {patience:g} s"
-        return call.unanswered(f"no answer {within}") if connected else call.undelivered(f"not connected {within}")
+        if not connected:
+            return call.undelivered("not connected in time")
+        return call.unanswered(f"no answer within {patience:g} s")
     cause = secrets.in_short(error)
     return call.unanswered(cause) if connected else call.undelivered(cause)

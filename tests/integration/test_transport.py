@@ -116,7 +116,9 @@ NEVER_WHOLE_BODIES = {
 
 
 @pytest.mark.parametrize("answer", NEVER_WHOLE_HEADERS.values(), ids=NEVER_WHOLE_HEADERS)
-def test_headers_without_an_end_are_no_answer(monkeypatch: pytest.MonkeyPatch, send: Send, answer: Answer) -> None:
+def test_headers_without_an_end_count_as_unanswered(
+    monkeypatch: pytest.MonkeyPatch, send: Send, answer: Answer
+) -> None:
     with raw_server(answer) as server:
         connect(monkeypatch, server.url, **SHORT)
         error = ended_in_time(send, STATUS)
@@ -165,7 +167,9 @@ def test_a_paid_output_that_was_cut_by_the_deadline_is_never_taken_for_whole(
     [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Len"],
     ids=["between lines", "within a line"],
 )
-def test_headers_that_break_off_are_no_answer(monkeypatch: pytest.MonkeyPatch, send: Send, cut: bytes) -> None:
+def test_headers_that_break_off_count_as_unanswered(
+    monkeypatch: pytest.MonkeyPatch, send: Send, cut: bytes
+) -> None:
     with raw_server(cut) as server:
         connect(monkeypatch, server.url)
         with pytest.raises(NoAnswerError):
@@ -274,6 +278,16 @@ def test_all_addresses_of_a_host_share_one_deadline(monkeypatch: pytest.MonkeyPa
         resolve_gateway_to(monkeypatch, *(f"127.0.0.{number}" for number in range(1, 100)))
         connect(monkeypatch, f"http://gateway.example:{port}", **SHORT)
         assert type(ended_in_time(in_the_worker, CREDITS)) is UnreachableError
+
+
+def test_a_resolver_that_hangs_does_not_hold_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: resolved.wait())
+    connect(monkeypatch, "http://gateway.example", **SHORT)
+    try:
+        assert type(ended_in_time(in_the_worker, CREDITS)) is UnreachableError
+    finally:
+        resolved.set()
 
 
 def test_an_address_that_refuses_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.follow import FollowedRequest
+from airflow_provider_segmind.api.resolve import LostSubmit
 from airflow_provider_segmind.delivery import task_failure
 from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
 from airflow_provider_segmind.exceptions import (
@@ -31,6 +32,7 @@ from airflow_provider_segmind.exceptions import (
 )
 from airflow_provider_segmind.hooks import tls
 from airflow_provider_segmind.hooks.segmind import SegmindHook
+from airflow_provider_segmind.triggers.lost_submit import SegmindLostSubmitTrigger
 from tests.integration.test_transport import Send, connect, in_the_worker, send
 from tests.integration.test_waiting import in_the_triggerer as triggered
 from tests.integration.test_waiting import in_the_worker as waited
@@ -142,7 +144,7 @@ def test_nothing_is_verified_if_the_connection_says_so(
     assert "'segmind_default'" in remarks[0].getMessage()
 
 
-def test_an_untrusted_certificate_is_no_passing_trouble(
+def test_an_untrusted_certificate_is_never_tried_again(
     emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch, send: Send, caplog: pytest.LogCaptureFixture
 ) -> None:
     connect(monkeypatch, emulator.url)
@@ -169,6 +171,17 @@ def test_a_wait_ends_with_it(
         wait(FollowedRequest(request_id, now, now + 3600, poll_interval=0.1))
     assert caught.value.request_id == request_id
     assert request_id in str(caught.value)
+
+
+async def test_the_search_for_a_lost_submit_ends_with_it(
+    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, emulator.url)
+    now = time.time()
+    lost = LostSubmit(MODEL, "f", at=now, latest=now, not_before=now, deadline=now + 3600)
+    trigger = SegmindLostSubmitTrigger("segmind_default", lost.as_json())
+    (event,) = [event.payload async for event in trigger.run()]
+    assert event["error"]["type"] == "UntrustedCertificateError"
 
 
 @pytest.mark.parametrize("proxied", [False, True], ids=["direct", "tunnel"])
