@@ -222,6 +222,28 @@ class NoAnswerError(UnreachableError):
     summary = "Segmind did not answer"
 
 
+class UntrustedCertificateError(SegmindError):
+    """
+    The TLS certificate of Segmind's host, or of a proxy on the way, is not trusted. Nothing was sent.
+
+    No retry can help: someone has to say what to trust. A request that was only asked about runs on.
+    """
+
+    summary = "The TLS certificate is not trusted"
+    advice = (
+        "Nothing was sent. If a private authority has issued it, write the path of that authority's CA bundle "
+        "into `verify` of the connection."
+    )
+
+    def _advice(self) -> str:
+        if self.request_id is None:
+            return self.advice
+        return (
+            f"{self.advice} The request itself continues at Segmind and will be charged if it completes. Once "
+            "this is fixed, wait for it with SegmindRequestSensor."
+        )
+
+
 class UnreadableResponseError(SegmindError):
     """An answer that is not what Segmind promises: not JSON, cut short, too large, or of another shape."""
 
@@ -349,6 +371,7 @@ _BY_NAME: dict[str, type[SegmindError]] = {
         ServerError,
         UnreachableError,
         NoAnswerError,
+        UntrustedCertificateError,
         UnreadableResponseError,
         UnusableOutputError,
         OutputError,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import ssl
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import trustme
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_segmind.api.follow import FollowedRequest
@@ -62,6 +65,8 @@ WHILE_WAITING: list[tuple[str, dict[str, Any]]] = [
     ("COMPLETED without a video", {"on": "result", "json": {"status": "COMPLETED", "output": None}}),
 ]
 
+UNTRUSTED = "nothing: its TLS certificate is not trusted"
+
 
 def page() -> str:
     """Return the whole page."""
@@ -71,11 +76,24 @@ def page() -> str:
         try:
             submit = [_row(what, _submitting(emulator, fault)) for what, fault in ON_SUBMIT]
             waiting = [_row(what, _waiting(emulator, fault)) for what, fault in WHILE_WAITING]
+            with _untrusted():
+                submit.append(_row(UNTRUSTED, _error(lambda: SegmindHook().submit(MODEL, PARAMETERS))))
+                waiting.append(_row(UNTRUSTED, _error(lambda: SegmindHook().get_status("7d1c"))))
         finally:
             del os.environ["AIRFLOW_CONN_SEGMIND_DEFAULT"]
             if before is not None:
                 os.environ["AIRFLOW_CONN_SEGMIND_DEFAULT"] = before
     return "\n".join([INTRO, *_table("On submit", submit), "", *_table("While waiting", waiting), ""])
+
+
+@contextmanager
+def _untrusted() -> Iterator[None]:
+    """Let the default connection lead to a Segmind with a certificate from an authority that nobody knows."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with running_emulator(ssl_context=context) as emulator:
+        os.environ["AIRFLOW_CONN_SEGMIND_DEFAULT"] = json.dumps(emulator.connection())
+        yield
 
 
 def _submitting(emulator: RunningEmulator, fault: dict[str, Any]) -> SegmindError:
@@ -109,6 +127,9 @@ def _row(what: str, error: SegmindError) -> str:
     fails = isinstance(task_failure(error), AirflowFailException)
     told = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "7d1c…", str(error))
     told = re.sub(r"http://127\.0\.0\.1:\d+", "https://api.segmind.com", told)
+    told = re.sub(r"127\.0\.0\.1:\d+", "api.segmind.com:443", told)
+    told = re.sub(r"request_id=7d1c\b(?!…)", "request_id=7d1c…", told)
+    told = re.sub(r"requests/7d1c/", "requests/7d1c…/", told)
     told = re.sub(r"after \d+ s", "after 900 s", told).replace("|", "\\|")
     return f"| {what} | `{type(error).__name__}` | {'fails at once' if fails else 'retries'} | {told} |"
 

@@ -13,6 +13,7 @@ from airflow_provider_segmind.exceptions import (
     ServerError,
     SubmitUnresolvedError,
     UnreachableError,
+    UntrustedCertificateError,
 )
 
 T = TypeVar("T")
@@ -41,8 +42,9 @@ class Response:
     What a transport got back.
 
     :param headers: With lower-case names.
-    :param body: Decoded from any content encoding, at most ``Call.limit`` bytes of it.
-    :param complete: False if the connection broke or the limit was reached before the body's end.
+    :param body: Without its content encoding, at most ``Call.limit`` bytes of it; empty for a redirect.
+    :param complete: False if the connection broke, the time was up or the limit was reached before the body's
+        end, or if its content encoding cannot be undone.
     """
 
     status: int
@@ -97,7 +99,8 @@ class Call(Generic[T]):
     :param charged: Whether Segmind charges for it, so that it must not be sent twice.
     :param needs_key: Whether the API key goes with it.
     :param limit: Bytes of the answer to read at most.
-    :param patience: Seconds to wait for the answer to begin, if other than the connection's ``timeout``.
+    :param patience: Seconds from connecting to the last byte of the answer, if other than the connection's
+        ``timeout``.
     :param turn: How it waits for others that share its key; without one it goes first, and waits for ever.
     """
 
@@ -127,6 +130,10 @@ class Call(Generic[T]):
         """Return the error for a call that may have arrived but was not answered."""
         error = SubmitUnresolvedError if self.charged else NoAnswerError
         return error(f"{self}: {cause}", request_id=self.request_id)
+
+    def untrusted(self, host: str, fault: str) -> SegmindError:
+        """Return the error for a call that was not sent, as the certificate of a host or proxy is not trusted."""
+        return UntrustedCertificateError(f"{self}: that of {host}: {fault}", request_id=self.request_id)
 
     def may_resend(self, error: BaseException) -> bool:
         """

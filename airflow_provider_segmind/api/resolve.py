@@ -23,6 +23,7 @@ from airflow_provider_segmind.exceptions import (
     RefusedError,
     SegmindError,
     UnreadableResponseError,
+    UntrustedCertificateError,
 )
 
 LATEST_ROW = 120.0
@@ -39,6 +40,9 @@ CLOCK_DIFFERENCE = timedelta(seconds=30)
 """By how much the clocks of Segmind and of a worker may differ."""
 
 MOST_PAGES = 10
+
+_LASTING = (RefusedError, UntrustedCertificateError)
+"""Trouble that no second look can end."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ def find_lost(submit: LostSubmit, now: Callable[[], float]) -> Generator[Call[An
             traces = Traces(trouble=trouble)
         limited = isinstance(traces.trouble, RateLimitedError)
         remaining = (last_turn if limited else submit.deadline) - now()
-        if traces.request_ids or remaining <= 0 or isinstance(traces.trouble, RefusedError):
+        if traces.request_ids or remaining <= 0 or isinstance(traces.trouble, _LASTING):
             return traces
         remark = f"Will look into the request history again: {traces.trouble}" if traces.trouble else ""
         yield Wait(min(pause, remaining), remark)

@@ -2,110 +2,138 @@
 
 from __future__ import annotations
 
-import ssl
-import time
-from functools import cached_property
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.auth import AuthBase
 
-from airflow_provider_segmind.api.call import Call, Response
-from airflow_provider_segmind.api.locations import without_login
-from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, SegmindConnection
+from airflow_provider_segmind.api.call import Call
+from airflow_provider_segmind.exceptions import SegmindError
+from airflow_provider_segmind.hooks.causes import Secrets, certificate_fault
+from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, DEFAULT_CONNECTION_ID, SegmindConnection
+from airflow_provider_segmind.hooks.exchange import Exchange
+from airflow_provider_segmind.hooks.received import ASKED_FOR, has_body_to_read, refused_by_proxy, response_of
+from airflow_provider_segmind.hooks.tls import TlsAdapter, context_of
 
 T = TypeVar("T")
 
 _CHUNK = 64 * 1024
-_NEVER_CONNECTED = (
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.ConnectTimeoutError,
-    urllib3.exceptions.LocationValueError,
-    ssl.SSLCertVerificationError,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.MissingSchema,
-    requests.exceptions.InvalidProxyURL,
-)
-_NO_TUNNEL = "Tunnel connection failed"
 
 
 class BlockingTransport:
-    """Sends calls one at a time over a pooled session. Sends each call once: retries are the hook's."""
+    """
+    Sends calls one at a time over a pooled session. Sends each call once: retries are the hook's.
 
-    def __init__(self, connection: SegmindConnection) -> None:
+    :param conn_id: The connection's id, for messages.
+    """
+
+    def __init__(self, connection: SegmindConnection, conn_id: str = DEFAULT_CONNECTION_ID) -> None:
         self.connection = connection
-
-    @cached_property
-    def _session(self) -> requests.Session:
-        session = _Session()
-        session.auth = _NoOtherCredentials()
-        return session
+        self.conn_id = conn_id
+        self._sessions: dict[bool, requests.Session] = {}
 
     def send(self, call: Call[T]) -> T:
         """
         Send a call and return what the answer means.
 
+        All of it, from connecting to the last byte of the answer, takes as long as the connection allows at most.
         Redirects are not followed: they would carry the API key to another host.
 
         :raises SegmindError: The one that fits, if the answer is not what was hoped for.
         """
         url = self.connection.url(call)
-        patience = self.connection.patience(call)
-        give_up_at = time.monotonic() + patience
-        try:
-            with self._session.request(
-                call.method,
-                url,
-                data=call.body,
-                headers=self.connection.headers(call),
-                timeout=(min(CONNECT_TIMEOUT, patience), patience),
-                verify=self.connection.verify,
-                proxies=self.connection.proxies_for(url),
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
-                response = self._received(answer, call.limit, give_up_at)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
-            cause = _in_short(error)
-            raise (call.undelivered(cause) if _never_left(error) else call.unanswered(cause)) from error
-        return call.read(response)
+        proxies = self.connection.proxies_for(url)
+        session = self._session(url, requests.utils.select_proxy(url, proxies))
+        with Exchange(self.connection.patience(call)) as exchange:
+            try:
+                received = self._exchanged(session, call, url, proxies, exchange)
+            except SegmindError:
+                raise
+            # Whatever a library makes of a host's bytes, a submit may have been accepted by then: no error may
+            # leave here that does not say so.
+            except Exception as error:  # noqa: BLE001
+                secrets = Secrets([self.connection.api_key], proxies.values())
+                failure = self._failure(call, error, exchange, secrets, proxies)
+                raise failure from (None if secrets.are_in(error) else error)
+        return call.read(received)
 
-    def _received(self, answer: requests.Response, limit: int, give_up_at: float) -> Response:
-        body = bytearray()
-        complete = True
-        try:
-            while chunk := answer.raw.read1(_CHUNK, decode_content=True):
-                body += chunk
-                if len(body) > limit or time.monotonic() > give_up_at:
-                    complete = False
-                    break
-        except (urllib3.exceptions.HTTPError, OSError):
-            complete = False
-        return Response(
-            status=answer.status_code,
-            headers={name.lower(): value for name, value in answer.headers.items()},
-            body=self.connection.redacted(bytes(body[:limit])),
-            complete=complete,
+    def _session(self, url: str, proxy: str | None) -> requests.Session:
+        """Return the session to use for a host and a proxy: one with certificates only where there is TLS."""
+        with_tls = any(place.lower().startswith("https:") for place in (url, proxy or ""))
+        if with_tls not in self._sessions:
+            context = context_of(self.conn_id, self.connection.verify) if with_tls else None
+            self._sessions[with_tls] = _Session(TlsAdapter(context))
+        return self._sessions[with_tls]
+
+    def _exchanged(
+        self, session: requests.Session, call: Call[Any], url: str, proxies: dict[str, str], exchange: Exchange
+    ) -> Any:
+        with session.request(
+            call.method,
+            url,
+            data=call.body,
+            headers={**self.connection.headers(call), **ASKED_FOR},
+            timeout=(min(CONNECT_TIMEOUT, exchange.seconds), exchange.seconds),
+            proxies=proxies,
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            status = answer.status_code
+            if refusal := refused_by_proxy(status, url, requests.utils.select_proxy(url, proxies)):
+                raise call.undelivered(refusal)
+            if status < 200:
+                raise call.unanswered(f"HTTP {status} cannot end a call")
+            body, complete = _body(answer, call.limit, exchange) if has_body_to_read(status) else (b"", True)
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+        return response_of(status, headers, body, complete, call, self.connection)
+
+    def _failure(
+        self,
+        call: Call[Any],
+        error: Exception,
+        exchange: Exchange,
+        secrets: Secrets,
+        proxies: dict[str, str],
+    ) -> SegmindError:
+        """Return what to raise if there was no answer."""
+        fault = certificate_fault(error)
+        if fault is not None and not exchange.sent:
+            url = self.connection.url(call)
+            of_proxy = isinstance(error, requests.exceptions.ProxyError)
+            host = requests.utils.select_proxy(url, proxies) if of_proxy else url
+            return call.untrusted(secrets.masked(_host_of(host or url)), fault)
+        if not exchange.reached:
+            return call.undelivered(
+                f"not connected within {exchange.seconds:g} s" if exchange.cut else secrets.in_short(error)
+            )
+        return call.unanswered(
+            f"no answer within {exchange.seconds:g} s" if exchange.cut else secrets.in_short(error)
         )
 
     def close(self) -> None:
         """Close the pooled connections."""
-        self._session.close()
+        for session in self._sessions.values():
+            session.close()
 
 
 class _Session(requests.Session):
     """
-    A session that takes no notice of redirects, and nothing from the environment on its own.
+    A session that takes no notice of redirects and cookies, and nothing from the environment on its own.
 
     Even when told not to follow a redirect, ``requests`` reads its body to the end and its address, and raises
     what is wrong with that in place of the answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, adapter: TlsAdapter) -> None:
         super().__init__()
         self.trust_env = False
+        self.auth = _NoOtherCredentials()
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, adapter)
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return that there is none."""
@@ -118,27 +146,18 @@ class _NoOtherCredentials(AuthBase):
         return request
 
 
-def _never_left(error: BaseException) -> bool:
-    """
-    Whether the call certainly did not reach Segmind, because no connection was made.
-
-    A ProxyError alone does not say so: a connection through a proxy that breaks after the body was sent is one.
-    """
-    reasons: list[Any] = [error]
-    while reasons:
-        reason = reasons.pop()
-        if isinstance(reason, _NEVER_CONNECTED) or (isinstance(reason, OSError) and _NO_TUNNEL in str(reason)):
-            return True
-        reasons += [part for part in getattr(reason, "args", ()) if isinstance(part, BaseException)]
-        inner = (getattr(reason, name, None) for name in ("reason", "original_error"))
-        reasons += [part for part in inner if isinstance(part, BaseException)]
-    return False
+def _body(answer: requests.Response, limit: int, exchange: Exchange) -> tuple[bytes, bool]:
+    """Return the body as it came, a little more than ``limit`` of it at most, and whether that is all of it."""
+    body = bytearray()
+    try:
+        while chunk := answer.raw.read1(_CHUNK, decode_content=False):
+            body += chunk
+            if len(body) > limit or exchange.over:
+                return bytes(body), False
+    except (urllib3.exceptions.HTTPError, OSError, ValueError):
+        return bytes(body), False
+    return bytes(body), not exchange.cut
 
 
-def _in_short(error: BaseException) -> str:
-    """Return the innermost cause: the outer ones repeat it around an object's address."""
-    inner = getattr(error, "reason", None) or (error.args[-1] if error.args else None)
-    if isinstance(inner, BaseException):
-        return _in_short(inner)
-    words = str(error).rpartition("object at 0x")[2].partition(">: ")[2] or str(error)
-    return f"{type(error).__name__}: {without_login(words)}"
+def _host_of(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]

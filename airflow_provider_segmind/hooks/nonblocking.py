@@ -12,23 +12,28 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
 
-from airflow_provider_segmind.api.call import Call, Response, Service
-from airflow_provider_segmind.api.locations import without_login
-from airflow_provider_segmind.exceptions import AuthenticationError, InvalidConnectionError, SegmindError
+from airflow_provider_segmind.api.call import Call, Service
+from airflow_provider_segmind.api.text import one_line
+from airflow_provider_segmind.exceptions import AuthenticationError, SegmindError
 from airflow_provider_segmind.hooks.budget import MOST_AT_ONCE, Budget, shared_budget
+from airflow_provider_segmind.hooks.causes import Secrets, certificate_fault
 from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, SegmindConnection
 from airflow_provider_segmind.hooks.lookup import look_up_async
 from airflow_provider_segmind.hooks.per_loop import PerLoop
+from airflow_provider_segmind.hooks.received import ASKED_FOR, has_body_to_read, refused_by_proxy, response_of
+from airflow_provider_segmind.hooks.tls import context_of
 
 T = TypeVar("T")
 
 LOOKUP_LIFETIME = 300.0
 """Seconds for which a looked-up connection is used: a rotated key is picked up after that."""
+
+LARGEST_INLINE = 64 * 1024
+"""Bytes of a body that are read on the event loop; more would stop it for all others, so a thread reads them."""
 
 _KEEP_ALIVE = 60.0
 
@@ -43,7 +48,7 @@ class _Line:
 
     connection: SegmindConnection
     budget: Budget
-    tls: ssl.SSLContext | bool
+    tls: ssl.SSLContext
     proxies: Mapping[Service, str | None]
     since: float
 
@@ -66,7 +71,12 @@ class NonblockingTransport:
         self._lookup = asyncio.Lock()
         self._known: _Line | None = None
         connector = aiohttp.TCPConnector(limit=MOST_AT_ONCE, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=300)
-        self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trace_configs=[_noting_connections()],
+        )
 
     async def send(self, call: Call[T]) -> T:
         """
@@ -106,26 +116,44 @@ class NonblockingTransport:
         await self._session.close()
 
     async def _sent(self, call: Call[T], line: _Line) -> T:
-        connection = line.connection
+        patience = line.connection.patience(call)
+        progress = _Progress()
         try:
-            async with self._session.request(
-                call.method,
-                connection.url(call),
-                data=call.body,
-                headers=connection.headers(call),
-                timeout=aiohttp.ClientTimeout(
-                    total=connection.patience(call), sock_connect=min(CONNECT_TIMEOUT, connection.timeout)
-                ),
-                ssl=line.tls,
-                proxy=line.proxies[call.service],
-                allow_redirects=False,
-            ) as answer:
-                response = await _received(answer, call.limit, connection)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
-            raise call.undelivered(_in_short(error)) from error
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise call.unanswered(_in_short(error)) from error
-        return call.read(response)
+            received = await self._exchanged(call, line, progress)
+        except SegmindError:
+            raise
+        # As in the blocking transport: no other error may leave here, whatever a library makes of a host's bytes.
+        except Exception as error:  # noqa: BLE001
+            secrets = Secrets([line.connection.api_key], line.proxies.values())
+            failure = _failure(call, error, progress.connected, secrets, patience)
+            raise failure from (None if secrets.are_in(error) else error)
+        return await received.read(call)
+
+    async def _exchanged(self, call: Call[Any], line: _Line, progress: _Progress) -> _Received:
+        """Send a call, and return the answer as it came."""
+        connection, proxy = line.connection, line.proxies[call.service]
+        url, patience = connection.url(call), connection.patience(call)
+        async with self._session.request(
+            call.method,
+            url,
+            data=call.body,
+            headers={**connection.headers(call), **ASKED_FOR},
+            # aiohttp's total is that of all phases: a proxy's tunnel, interim answers, the headers, the body.
+            timeout=aiohttp.ClientTimeout(total=patience, sock_connect=min(CONNECT_TIMEOUT, patience)),
+            ssl=line.tls,
+            proxy=proxy,
+            allow_redirects=False,
+            trace_request_ctx=progress,
+        ) as answer:
+            status = answer.status
+            if refusal := refused_by_proxy(status, url, proxy):
+                raise call.undelivered(refusal)
+            if status < 200:
+                raise call.unanswered(f"HTTP {status} cannot end a call")
+            body, complete = await _body(answer, call.limit) if has_body_to_read(status) else (b"", True)
+            names = dict.fromkeys(answer.headers)
+            headers = {name.lower(): ", ".join(answer.headers.getall(name)) for name in names}
+        return _Received(status, headers, body, complete, connection)
 
     async def _changed_since(self, moment: float, line: _Line) -> bool:
         return (await self._line(moment, necessary=True)).connection != line.connection
@@ -158,18 +186,25 @@ class NonblockingTransport:
             return replace(known, since=now)
 
     async def _line_of(self, connection: SegmindConnection, now: float) -> _Line:
-        try:
-            tls = await asyncio.to_thread(_tls, connection.verify)
-        except (OSError, ValueError) as error:
-            raise InvalidConnectionError(
-                f"verify of the connection {self.conn_id!r} cannot be used: {_in_short(error)}"
-            ) from error
+        tls = await self._tls(connection.verify)
         budget = shared_budget(connection.api_key)
         if self._known is not None and self._known.budget is not budget:
             self._known.budget.allow(self.conn_id, None)
         budget.allow(self.conn_id, connection.requests_per_minute)
         proxies = {service: connection.proxy_for(url) for service, url in connection.urls.items()}
         return _Line(connection, budget, tls, proxies, now)
+
+    async def _tls(self, verify: bool | str) -> ssl.SSLContext:
+        """
+        Return the certificates to trust.
+
+        A bundle is read with each look-up, since it may have been replaced. All else stays: another context would
+        mean another handshake for each socket.
+        """
+        known = self._known
+        if known is not None and known.connection.verify is verify and isinstance(verify, bool):
+            return known.tls
+        return await asyncio.to_thread(context_of, self.conn_id, verify)
 
 
 _transports: PerLoop[dict[str, NonblockingTransport]] = PerLoop(dict)
@@ -192,33 +227,76 @@ async def give_back(transport: NonblockingTransport) -> None:
         await transport.close()
 
 
-def _tls(verify: bool | str) -> ssl.SSLContext | bool:
-    if isinstance(verify, bool):
-        return verify
-    folder = Path(verify).is_dir()
-    return ssl.create_default_context(cafile=None if folder else verify, capath=verify if folder else None)
+@dataclass
+class _Progress:
+    """
+    How far a call has come.
+
+    :param connected: Whether there is a connection, through the proxy's tunnel and with TLS: it may have left.
+    """
+
+    connected: bool = False
 
 
-async def _received(answer: aiohttp.ClientResponse, limit: int, connection: SegmindConnection) -> Response:
+def _noting_connections() -> aiohttp.TraceConfig:
+    """Return what notes the progress of a request in its trace context."""
+
+    async def note(session: aiohttp.ClientSession, context: Any, parameters: Any) -> None:
+        context.trace_request_ctx.connected = True
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_create_end.append(note)
+    config.on_connection_reuseconn.append(note)
+    return config
+
+
+@dataclass(frozen=True)
+class _Received:
+    """An answer as it came."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    complete: bool
+    connection: SegmindConnection
+
+    async def read(self, call: Call[T]) -> T:
+        """Return what the answer means; without stopping the event loop, should that take long."""
+        if len(self.body) > LARGEST_INLINE or "content-encoding" in self.headers:
+            return await asyncio.to_thread(self._read, call)
+        return self._read(call)
+
+    def _read(self, call: Call[T]) -> T:
+        return call.read(response_of(self.status, self.headers, self.body, self.complete, call, self.connection))
+
+
+async def _body(answer: aiohttp.ClientResponse, limit: int) -> tuple[bytes, bool]:
+    """Return the body as it came, a little more than ``limit`` of it at most, and whether that is all of it."""
     body = bytearray()
-    complete = True
     try:
         while chunk := await answer.content.readany():
             body += chunk
             if len(body) > limit:
-                complete = False
                 answer.close()
-                break
-    except (aiohttp.ClientError, TimeoutError, OSError):
-        complete = False
-    return Response(
-        status=answer.status,
-        headers={name.lower(): value for name, value in answer.headers.items()},
-        body=connection.redacted(bytes(body[:limit])),
-        complete=complete,
-    )
+                return bytes(body), False
+    except (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, TimeoutError, OSError, ValueError):
+        return bytes(body), False
+    return bytes(body), True
 
 
-def _in_short(error: BaseException) -> str:
-    words = without_login(str(error))
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+def _failure(
+    call: Call[Any], error: Exception, connected: bool, secrets: Secrets, patience: float
+) -> SegmindError:
+    """Return what to raise if there was no answer."""
+    fault = certificate_fault(error)
+    if isinstance(error, aiohttp.ClientConnectorCertificateError) and fault is not None:
+        return call.untrusted(f"{error.host}:{error.port}", fault)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        cause = f"the proxy opens no tunnel: HTTP {error.status} {secrets.masked(error.message)}"
+        return call.undelivered(one_line(cause))
+    if isinstance(error, TimeoutError):
+        if not connected:
+            return call.undelivered("not connected in time")
+        return call.unanswered(f"no answer within {patience:g} s")
+    cause = secrets.in_short(error)
+    return call.unanswered(cause) if connected else call.undelivered(cause)

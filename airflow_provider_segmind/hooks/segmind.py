@@ -76,7 +76,7 @@ class SegmindHook(BaseHook):
 
     @cached_property
     def _transport(self) -> BlockingTransport:
-        return BlockingTransport(look_up(self.segmind_conn_id))
+        return BlockingTransport(look_up(self.segmind_conn_id), self.segmind_conn_id)
 
     @property
     def pace(self) -> float:

@@ -29,6 +29,7 @@ from airflow_provider_segmind.exceptions import (
     SubmitUnresolvedError,
     UnreachableError,
     UnreadableResponseError,
+    UntrustedCertificateError,
 )
 from airflow_provider_segmind.hooks.segmind import SegmindAsyncHook, SegmindHook
 from tests.raw_server import answer_of, raw_server
@@ -380,9 +381,9 @@ def test_tls_is_checked_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch, t
 
     with running_emulator(ssl_context=context) as emulator:
         connect(monkeypatch, emulator.url)
-        with pytest.raises(UnreachableError, match=r"(?i)certificate"):
+        with pytest.raises(UntrustedCertificateError, match="not trusted"):
             SegmindHook().submit(MODEL, PARAMETERS)
-        with pytest.raises(UnreachableError, match=r"(?i)certificate"):
+        with pytest.raises(UntrustedCertificateError, match="not trusted"):
             asyncio.run(balance())
         assert emulator.ledger()["submits"] == 0
         for verify in (str(bundle), False):

@@ -78,6 +78,7 @@ def test_the_error_table(call: Call[Any], response: Response, expected: type[ex.
         ex.RequestTimeoutError,
         ex.SubmitUnresolvedError,
         ex.UnusableOutputError,
+        ex.UntrustedCertificateError,
     ],
 )
 def test_what_no_retry_can_mend_or_a_retry_would_pay_for_again(error: type[ex.SegmindError]) -> None:
@@ -98,6 +99,7 @@ UPLOAD = calls.upload(["data:,"])
         (ex.RateLimitedError("slow down", status=429), []),
         (ex.UnreadableResponseError("html", status=200), []),
         (ex.AuthenticationError("no", status=401), []),
+        (ex.UntrustedCertificateError("self-signed"), []),
         (ValueError("a bug"), []),
     ],
     ids=lambda value: repr(value) if isinstance(value, Exception) else "",
