@@ -26,7 +26,7 @@ _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LEFT_AS_THEY_ARE = "!#$%&'()*+,/:;=?@[]~"
 
 _PRIVATE_NAMES = (
-    *("local", "localdomain", "localhost", "internal", "intranet", "private", "corp", "home", "lan", "home.arpa"),
+    *("local", "localdomain", "internal", "intranet", "private", "corp", "home", "lan", "home.arpa"),
 )
 """Ends of names that no public name server knows (RFC 6762, 8375, and ICANN's reservation of ``internal``)."""
 
@@ -135,7 +135,7 @@ def is_loopback_host(host: str) -> bool:
     address = _read_address(name)
     if address is not None:
         return _is_loopback(address)
-    return name == "localhost"  # a resolver may send `a.localhost` elsewhere, and the key with it
+    return name == "localhost" or name.endswith(".localhost")
 
 
 def location_text(header: str) -> str:
