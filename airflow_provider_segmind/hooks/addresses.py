@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
+from airflow_provider_segmind.api.media_url import is_loopback_host
+
 LONGEST_ADDRESS = 2048
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -50,6 +52,15 @@ class Address:
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = f":{self.port}" if self.port else ""
         return f"{self.scheme}://{login}{host}{port}{self.path}"
+
+
+def is_this_machine(host: str) -> bool:
+    """
+    Return whether what is sent to a host stays on this machine.
+
+    A resolver may send ``a.localhost`` elsewhere, although no public name server knows it.
+    """
+    return is_loopback_host(host) and not host.lower().rstrip(".").endswith(".localhost")
 
 
 def read_address(text: str) -> Address:

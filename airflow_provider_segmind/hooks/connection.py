@@ -14,7 +14,14 @@ from urllib.parse import quote, urlencode, urlsplit
 from airflow_provider_segmind import __version__
 from airflow_provider_segmind.api.call import Call, Service
 from airflow_provider_segmind.api.media_url import MediaRules, is_loopback_host
-from airflow_provider_segmind.hooks.addresses import Address, AddressError, read_address, read_port, with_port
+from airflow_provider_segmind.hooks.addresses import (
+    Address,
+    AddressError,
+    is_this_machine,
+    read_address,
+    read_port,
+    with_port,
+)
 from airflow_provider_segmind.hooks.fields import (
     described,
     invalid,
@@ -41,7 +48,7 @@ DEFAULT_TIMEOUT = 30.0
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a connection at most, so that a dead host is known before ``timeout`` is over."""
 
-TIMEOUT_RANGE = (1.0, 3600.0)
+TIMEOUT_RANGE = (0.1, 3600.0)
 """Seconds for one HTTP call."""
 
 RATE_RANGE = (0.1, 100_000.0)
@@ -254,11 +261,11 @@ def _with_scheme(address: Address) -> Address:
     """Return an address that says how to speak to it: an emulator on this machine has no certificate."""
     if address.scheme:
         return address
-    return replace(address, scheme="http" if is_loopback_host(address.host) else "https")
+    return replace(address, scheme="http" if is_this_machine(address.host) else "https")
 
 
 def _check_encrypted(name: str, field_name: str, address: Address, *, insecure: bool) -> None:
-    if address.scheme == "https" or insecure or is_loopback_host(address.host):
+    if address.scheme == "https" or insecure or is_this_machine(address.host):
         return
     raise invalid(
         name,

@@ -26,7 +26,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "label": "Timeout",
         "schema": {"type": ["number", "null"], "minimum": TIMEOUT_RANGE[0], "maximum": TIMEOUT_RANGE[1]},
         "description": (
-            f"Seconds for one HTTP call, 1 to 3600. Default {DEFAULT_TIMEOUT:.0f}; connecting takes at most "
+            f"Seconds for one HTTP call, 0.1 to 3600. Default {DEFAULT_TIMEOUT:.0f}; connecting takes at most "
             f"{CONNECT_TIMEOUT:.0f} of them."
         ),
     },

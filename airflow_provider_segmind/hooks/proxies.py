@@ -10,8 +10,7 @@ from urllib.request import getproxies
 
 import requests.utils
 
-from airflow_provider_segmind.api.media_url import is_loopback_host
-from airflow_provider_segmind.hooks.addresses import AddressError, read_proxy
+from airflow_provider_segmind.hooks.addresses import AddressError, is_this_machine, read_proxy
 from airflow_provider_segmind.hooks.fields import described, invalid
 
 _KEY = re.compile(r"(https?|all)(://[a-z0-9._:-]+)?")
@@ -97,7 +96,7 @@ def check_proxies(name: str, proxies: Mapping[str, str], urls: Iterable[str], *,
             problem = f"has no proxy for {url}, and that of the environment {error}{_REMEDY}"
         if problem:
             raise invalid(name, "proxies", problem)
-        if found and url.startswith("http://") and not insecure and not is_loopback_host(found.host):
+        if found and url.startswith("http://") and not insecure and not is_this_machine(found.host):
             host = urlsplit(url).hostname
             raise invalid(name, "proxies", f"would send the API key for {host} elsewhere, unencrypted{_REMEDY}")
 

@@ -718,7 +718,7 @@ def test_a_certificate_for_another_host_is_not_trusted(tls: Tls, names: dict[str
 @pytest.mark.parametrize("words", [b"", b"no certificate"])
 def test_a_bundle_that_cannot_be_used_says_so(tmp_path: Path, words: bytes) -> None:
     bundle = tmp_path / "ca.pem"
-    bundle.touch()
+    bundle.write_text("as long as the connection is read")
     by = connection(verify=str(bundle))
     bundle.write_bytes(words)
     if not words:

@@ -183,6 +183,7 @@ ELSEWHERE = [
         "http://127.evil.test",
         "http://127.0.0.1.evil.test",
         "http://localhost.evil.test",
+        "http://a.localhost",
         "http://[2001:db8::1]:80",
     ),
 ]
