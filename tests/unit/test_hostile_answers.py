@@ -411,6 +411,7 @@ def followed(
         {"retry-after": "-5"},
         {"retry-after": "9" * 5000},
         {"retry-after": ""},
+        {"retry-after": "0\x1f"},
     ],
     ids=lambda headers: repr(headers)[:60],
 )
@@ -756,6 +757,14 @@ def test_failed_counts_even_if_its_explanation_is_cut(call: Call[Any], status: s
 def test_a_cut_answer_that_does_not_say_failed_is_no_end(body: bytes) -> None:
     with pytest.raises(UnreadableResponseError, match=ID):
         STATUS.read(Response(422, {}, body, complete=False))
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"a\x00b": "text', b'{"error": "a\x00b', b'{"error": "a\\', b'{"error": {"a": "b']
+)
+def test_a_message_that_is_cut_and_cannot_be_read_is_still_that_error(body: bytes) -> None:
+    with pytest.raises(ServerError):
+        STATUS.read(Response(500, {}, body, complete=False))
 
 
 def test_a_redirect_quotes_no_signature_and_no_login() -> None:
