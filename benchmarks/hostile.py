@@ -71,7 +71,7 @@ class Case:
     :param result: Whether it is that of a result, after a status that is COMPLETED.
     """
 
-    told: str
+    name: str
     body: Callable[[], bytes]
     search: bool = False
     result: bool = False
@@ -106,7 +106,7 @@ class Figures:
 
 
 def measured(name: str) -> Figures:
-    """Run one case in a process of its own, against a server in another."""
+    """Run one case in a separate process, against a server in another."""
     with served(name) as url, tempfile.TemporaryDirectory() as home:
         connection = {
             "conn_type": "segmind",
@@ -240,7 +240,7 @@ def main() -> int:
     from .report import table
 
     rows = [
-        (CASES[name].told, f"{each.standstill:.0f}", f"{each.peak:.0f}", f"{each.cpu:.1f}")
+        (CASES[name].name, f"{each.standstill:.0f}", f"{each.peak:.0f}", f"{each.cpu:.1f}")
         for name, each in found.items()
     ]
     heads = (f"{TRIGGERS} triggers get", "longest standstill, ms", "memory on top, MiB", "CPU, s")

@@ -29,7 +29,7 @@ def read_moment(value: object) -> datetime | None:
     Return the moment that a value stands for, in UTC; None if it stands for none between 2000 and 2100.
 
     Segmind documents no format, so ISO 8601, RFC 1123, and epochs in seconds or smaller units are read. A moment
-    without a time zone is in UTC. A date alone is no moment, and neither is a duration, a period or a week.
+    without a time zone is in UTC. A date alone, a duration, a period and a week are not moments.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None

@@ -122,9 +122,9 @@ def test_a_row_whose_id_cannot_be_one_is_counted_as_unreadable(request_id: Any) 
     assert (page.rows, page.unreadable) == (3, 1)
 
 
-@pytest.mark.parametrize("told", [ID, ID.replace("-", ""), ID.upper(), None, "", 7, {"a": 1}])
-def test_an_answer_may_write_the_id_without_dashes_or_not_at_all(told: Any) -> None:
-    assert RESULT.read(ok({"request_id": told, "status": "COMPLETED", "output": "x"})).request_id == ID
+@pytest.mark.parametrize("written", [ID, ID.replace("-", ""), ID.upper(), None, "", 7, {"a": 1}])
+def test_an_answer_may_write_the_id_without_dashes_or_not_at_all(written: Any) -> None:
+    assert RESULT.read(ok({"request_id": written, "status": "COMPLETED", "output": "x"})).request_id == ID
     assert calls.history_entry(ID).read(ok(row(request_id=ID.replace("-", "")))).state == "COMPLETED"
 
 
