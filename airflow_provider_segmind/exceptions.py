@@ -404,11 +404,11 @@ def error_from_json(document: object) -> SegmindError:
 
     A type from another version becomes SegmindError, and so does a document that is of another shape.
     """
-    told = document if isinstance(document, dict) else {}
-    kind, detail, request_id = told.get("type"), told.get("detail"), told.get("request_id")
+    fields = document if isinstance(document, dict) else {}
+    kind, detail, request_id = fields.get("type"), fields.get("detail"), fields.get("request_id")
     error = _BY_NAME.get(kind, SegmindError) if isinstance(kind, str) else SegmindError
     return error(
         detail if isinstance(detail, str) else "no detail",
-        status=told.get("status"),
+        status=fields.get("status"),
         request_id=request_id if isinstance(request_id, str) else None,
     )

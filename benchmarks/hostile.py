@@ -49,6 +49,10 @@ def _digits() -> bytes:
     return page.replace(b'"credits_deduction": 0.91', b'"credits_deduction": ' + b"9" * 5000, 1)
 
 
+def _text() -> bytes:
+    return json.dumps({"status": "COMPLETED", "output": "it's a [long] text, of a model.\n" * 210_000}).encode()
+
+
 def _states() -> bytes:
     return json.dumps({"status": "s" * (15 * MIB)}).encode()
 
@@ -60,17 +64,25 @@ def _page(rows: Sequence[dict[str, Any]]) -> bytes:
 
 @dataclass(frozen=True)
 class Case:
-    """A kind of answer, and whether searches for lost submits get it, or requests that are waited for."""
+    """
+    A kind of answer.
 
-    told: str
+    :param search: Whether searches for lost submits get it, and not requests that are waited for.
+    :param result: Whether it is that of a result, after a status that is COMPLETED.
+    """
+
+    name: str
     body: Callable[[], bytes]
     search: bool = False
+    result: bool = False
 
 
 CASES = {
     "usual": Case("a usual status", lambda: b'{"status": "PROCESSING", "metrics": {}}'),
     "lists": Case("a status of 16 MiB of `[],`", _lists),
     "states": Case("a `status` of 15 MiB", _states),
+    "text": Case("a result with a text of 7 MB", _text, result=True),
+    "results": Case("a result of 16 MiB of `[],`", _lists, result=True),
     "page": Case("a usual page of history", lambda: _page([{}] * 100), search=True),
     "literals": Case("a page with Python literals of 1 MiB", _literals, search=True),
     "digits": Case("a page with a number of 5,000 digits", _digits, search=True),
@@ -94,7 +106,7 @@ class Figures:
 
 
 def measured(name: str) -> Figures:
-    """Run one case in a process of its own, against a server in another."""
+    """Run one case in a separate process, against a server in another."""
     with served(name) as url, tempfile.TemporaryDirectory() as home:
         connection = {
             "conn_type": "segmind",
@@ -135,17 +147,19 @@ def served(name: str) -> Iterator[str]:
 
 def serve(name: str) -> None:
     """Answer every question in the same way, until this process is ended."""
-    body = CASES[name].body()
+    case = CASES[name]
+    body = case.body()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            sent = b'{"status": "COMPLETED"}' if case.result and self.path.endswith("/status") else body
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(sent)))
             self.end_headers()
             with suppress(OSError):
-                for start in range(0, len(body), _CHUNK):
-                    self.wfile.write(body[start : start + _CHUNK])
+                for start in range(0, len(sent), _CHUNK):
+                    self.wfile.write(sent[start : start + _CHUNK])
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
             pass
@@ -226,7 +240,7 @@ def main() -> int:
     from .report import table
 
     rows = [
-        (CASES[name].told, f"{each.standstill:.0f}", f"{each.peak:.0f}", f"{each.cpu:.1f}")
+        (CASES[name].name, f"{each.standstill:.0f}", f"{each.peak:.0f}", f"{each.cpu:.1f}")
         for name, each in found.items()
     ]
     heads = (f"{TRIGGERS} triggers get", "longest standstill, ms", "memory on top, MiB", "CPU, s")

@@ -158,13 +158,13 @@ def submitted(call: Call[Any], response: Response) -> SubmittedRequest:
     if not response.ok:
         raise error_for(call, response)
     document = (_mapping(response) if response.complete else None) or {}
-    told = document.get("request_id")
-    request_id = read_request_id(told)
+    given = document.get("request_id")
+    request_id = read_request_id(given)
     if request_id is None:
         trouble = (
             f"the answer has no request_id ({_description(response)})"
-            if told is None
-            else f"its request_id cannot be one: {_quoted(told)}"
+            if given is None
+            else f"its request_id cannot be one: {_quoted(given)}"
         )
         raise SubmitUnresolvedError(f"{call}: accepted, but {trouble}", status=response.status)
     return SubmittedRequest(request_id, call.model or "")
@@ -274,14 +274,14 @@ def uploaded(call: Call[Any], response: Response, count: int | None = None) -> t
     return tuple(urls)
 
 
-def _state(told: object) -> str:
-    return one_line(told.strip()[:LONGEST_STATE].upper(), LONGEST_STATE) if isinstance(told, str) else ""
+def _state(status: object) -> str:
+    return one_line(status.strip()[:LONGEST_STATE].upper(), LONGEST_STATE) if isinstance(status, str) else ""
 
 
 def _is_of_another(document: Mapping[str, Any], request_id: str) -> bool:
     """Whether an answer is about another request than the one that was asked about: a cache may mix them up."""
-    told = read_request_id(document.get("request_id"))
-    return told is not None and canonical_id(told) != canonical_id(request_id)
+    named = read_request_id(document.get("request_id"))
+    return named is not None and canonical_id(named) != canonical_id(request_id)
 
 
 def _is_meant(response: Response) -> bool:

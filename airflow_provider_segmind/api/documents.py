@@ -209,26 +209,27 @@ def _beginning(text: str, allowance: Allowance, begun_texts: bool, levels: int) 
         return {}
     members: dict[str, Any] = {}
     for number, part in enumerate(parts.texts, 1):
-        match = _MEMBER.fullmatch(part)
-        if match is None:
-            continue
-        value = match[2].strip()
         cut = not parts.ended and number == len(parts.texts)
+        match = _MEMBER.fullmatch(part)
+        if match is None or (cut and not match[2].lstrip().startswith(('"', "{"))):
+            continue  # a number may be longer than it looks
         try:
-            if cut and not value.startswith(('"', "{")):
-                continue  # a number may be longer than it looks
-            members[str(read_text(match[1], allowance))] = read_text(value, allowance)
+            name = str(read_text(match[1], allowance))
+            if cut and begun_texts:
+                members[name] = _begun(match[2].strip(), allowance, levels)
+            else:
+                members[name] = read_text(match[2], allowance)
         except ValueError:
-            if not begun_texts or not cut:
-                continue
-            begun = _begun(value, allowance, levels)
-            if begun:
-                members[str(read_text(match[1], allowance))] = begun
+            continue
     return members
 
 
 def _begun(value: str, allowance: Allowance, levels: int) -> Any:
-    """Return as much as there is of a text that is cut, or of an object with one."""
+    """
+    Return as much as there is of a text that is cut, or of an object with one.
+
+    :raises ValueError: If it cannot be read.
+    """
     if value.startswith("{"):
         return _beginning(value, allowance, begun_texts=True, levels=levels - 1) if levels else None
     match = _BEGUN_STRING.match(value)

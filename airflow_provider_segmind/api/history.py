@@ -46,7 +46,7 @@ class HistoryEntry:
 
     :param model: Empty if the row does not say.
     :param state: ``COMPLETED``, ``FAILED`` or ``PENDING``.
-    :param cost: What it cost, in USD; None if not told.
+    :param cost: What it cost, in USD; None if the row does not say.
     :param parameters: The inputs as sent; None if Segmind's copy of them cannot be read.
     :param output_urls: One for each output.
     :param created_at: When it was submitted; None if that cannot be read (Segmind does not document the name).
@@ -72,7 +72,7 @@ class HistoryPage:
 
     :param entries: One for each request, though Segmind has a row for each output.
     :param rows: How many rows the page had; fewer than asked for means that it was the last.
-    :param unreadable: How many of them could not be told to be about any request.
+    :param unreadable: How many of them do not say which request they are about, or cannot be read.
     """
 
     entries: tuple[HistoryEntry, ...]
@@ -82,7 +82,7 @@ class HistoryPage:
 
 def read_entry(row: object, allowance: Allowance | None = None) -> HistoryEntry | None:
     """
-    Return what a row says; None if it cannot be told which request of which model it is about.
+    Return what a row says; None if it does not say which request of which model it is about.
 
     :param allowance: How much may be read of its inputs, and of those of other rows; by default ``INPUTS_WEIGHT``.
     """
@@ -122,8 +122,8 @@ def read_page(rows: list[Any]) -> HistoryPage:
 
 
 def _state(row: Json) -> str:
-    told = next((row[name] for name in ("model_status", "status") if isinstance(row.get(name), str)), "")
-    return one_line(told.strip()[:_LONGEST_STATE].upper(), _LONGEST_STATE)
+    state = next((row[name] for name in ("model_status", "status") if isinstance(row.get(name), str)), "")
+    return one_line(state.strip()[:_LONGEST_STATE].upper(), _LONGEST_STATE)
 
 
 def _urls(value: object) -> tuple[str, ...]:

@@ -86,5 +86,5 @@ def _character(match: re.Match[str]) -> str:
 
 def _character_of(code: int) -> str:
     if code > 0x10FFFF:
-        raise NotJsonError("there is no such character")
+        raise NotJsonError("a character has no such number")
     return chr(code)

@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+import pendulum
+
 _LONGEST = 64
 """Characters of a text that may be a moment."""
 
@@ -29,7 +31,7 @@ def read_moment(value: object) -> datetime | None:
     Return the moment that a value stands for, in UTC; None if it stands for none between 2000 and 2100.
 
     Segmind documents no format, so ISO 8601, RFC 1123, and epochs in seconds or smaller units are read. A moment
-    without a time zone is in UTC. A date alone is no moment, and neither is a duration, a period or a week.
+    without a time zone is in UTC. A date alone, a duration, a period and a week are not moments.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
@@ -62,8 +64,9 @@ def _epoch(text: str) -> datetime | None:
 
 
 def _iso_8601(text: str) -> datetime | None:
-    text = _ZONE.sub("+00:00", text)
-    return datetime.fromisoformat(text) if _DATE_AND_TIME.fullmatch(text) else None
+    text = _ZONE.sub("+00:00", text.upper())
+    moment = pendulum.parse(text) if _DATE_AND_TIME.fullmatch(text) else None
+    return moment if isinstance(moment, datetime) else None
 
 
 def _rfc_1123(text: str) -> datetime | None:

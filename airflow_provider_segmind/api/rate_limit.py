@@ -47,7 +47,7 @@ def reset_moment(headers: Mapping[str, str], now: datetime) -> datetime | None:
 
 
 def _retry_after(text: object, now: datetime) -> datetime | None:
-    if not isinstance(text, str) or not _SECONDS.fullmatch(text.strip()):
+    if not isinstance(text, str) or not _SECONDS.fullmatch(text.strip(" \t")):
         return read_moment(text)
     seconds = float(text)
     return now + timedelta(seconds=seconds) if seconds < _FARTHEST else read_moment(text)

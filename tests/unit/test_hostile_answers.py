@@ -122,9 +122,9 @@ def test_a_row_whose_id_cannot_be_one_is_counted_as_unreadable(request_id: Any) 
     assert (page.rows, page.unreadable) == (3, 1)
 
 
-@pytest.mark.parametrize("told", [ID, ID.replace("-", ""), ID.upper(), None, "", 7, {"a": 1}])
-def test_an_answer_may_write_the_id_without_dashes_or_not_at_all(told: Any) -> None:
-    assert RESULT.read(ok({"request_id": told, "status": "COMPLETED", "output": "x"})).request_id == ID
+@pytest.mark.parametrize("written", [ID, ID.replace("-", ""), ID.upper(), None, "", 7, {"a": 1}])
+def test_an_answer_may_write_the_id_without_dashes_or_not_at_all(written: Any) -> None:
+    assert RESULT.read(ok({"request_id": written, "status": "COMPLETED", "output": "x"})).request_id == ID
     assert calls.history_entry(ID).read(ok(row(request_id=ID.replace("-", "")))).state == "COMPLETED"
 
 
@@ -411,6 +411,7 @@ def followed(
         {"retry-after": "-5"},
         {"retry-after": "9" * 5000},
         {"retry-after": ""},
+        {"retry-after": "0\x1f"},
     ],
     ids=lambda headers: repr(headers)[:60],
 )
@@ -756,6 +757,14 @@ def test_failed_counts_even_if_its_explanation_is_cut(call: Call[Any], status: s
 def test_a_cut_answer_that_does_not_say_failed_is_no_end(body: bytes) -> None:
     with pytest.raises(UnreadableResponseError, match=ID):
         STATUS.read(Response(422, {}, body, complete=False))
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"a\x00b": "text', b'{"error": "a\x00b', b'{"error": "a\\', b'{"error": {"a": "b']
+)
+def test_a_message_that_is_cut_and_cannot_be_read_is_still_that_error(body: bytes) -> None:
+    with pytest.raises(ServerError):
+        STATUS.read(Response(500, {}, body, complete=False))
 
 
 def test_a_redirect_quotes_no_signature_and_no_login() -> None:
