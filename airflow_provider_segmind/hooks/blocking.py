@@ -16,7 +16,7 @@ from airflow_provider_segmind.hooks.causes import Secrets, certificate_fault
 from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, DEFAULT_CONNECTION_ID, SegmindConnection
 from airflow_provider_segmind.hooks.exchange import Exchange
 from airflow_provider_segmind.hooks.received import ASKED_FOR, has_body_to_read, refused_by_proxy, response_of
-from airflow_provider_segmind.hooks.tls import TlsAdapter, context_of
+from airflow_provider_segmind.hooks.tls import TlsAdapter, any_tls, context_of
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class BlockingTransport:
 
     def _session(self, url: str, proxy: str | None) -> requests.Session:
         """Return the session to use for a host and a proxy: one with certificates only where there is TLS."""
-        with_tls = any(place.lower().startswith("https:") for place in (url, proxy or ""))
+        with_tls = any_tls((url, proxy))
         if with_tls not in self._sessions:
             context = context_of(self.conn_id, self.connection.verify) if with_tls else None
             self._sessions[with_tls] = _Session(TlsAdapter(context))

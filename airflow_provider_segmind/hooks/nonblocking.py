@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, SegmindCo
 from airflow_provider_segmind.hooks.lookup import look_up_async
 from airflow_provider_segmind.hooks.per_loop import PerLoop
 from airflow_provider_segmind.hooks.received import ASKED_FOR, has_body_to_read, refused_by_proxy, response_of
-from airflow_provider_segmind.hooks.tls import context_of
+from airflow_provider_segmind.hooks.tls import any_tls, context_of
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class _Line:
 
     connection: SegmindConnection
     budget: Budget
-    tls: ssl.SSLContext
+    tls: ssl.SSLContext | bool
     proxies: Mapping[Service, str | None]
     since: float
 
@@ -186,24 +186,29 @@ class NonblockingTransport:
             return replace(known, since=now)
 
     async def _line_of(self, connection: SegmindConnection, now: float) -> _Line:
-        tls = await self._tls(connection.verify)
+        proxies = {service: connection.proxy_for(url) for service, url in connection.urls.items()}
+        tls = await self._tls(connection.verify, [*connection.urls.values(), *proxies.values()])
         budget = shared_budget(connection.api_key)
         if self._known is not None and self._known.budget is not budget:
             self._known.budget.allow(self.conn_id, None)
         budget.allow(self.conn_id, connection.requests_per_minute)
-        proxies = {service: connection.proxy_for(url) for service, url in connection.urls.items()}
         return _Line(connection, budget, tls, proxies, now)
 
-    async def _tls(self, verify: bool | str) -> ssl.SSLContext:
+    async def _tls(self, verify: bool | str, places: Iterable[str | None]) -> ssl.SSLContext | bool:
         """
-        Return the certificates to trust.
+        Return the certificates to trust; True where no TLS is spoken, as reading them takes 30 ms.
 
         A bundle is read with each look-up, since it may have been replaced. All else stays: another context would
         mean another handshake for each socket.
+
+        :param places: The addresses of hosts and proxies.
         """
         known = self._known
-        if known is not None and known.connection.verify is verify and isinstance(verify, bool):
-            return known.tls
+        if isinstance(verify, bool):
+            if not any_tls(places):
+                return True
+            if known is not None and known.connection.verify is verify and known.tls is not True:
+                return known.tls
         return await asyncio.to_thread(context_of, self.conn_id, verify)
 
 

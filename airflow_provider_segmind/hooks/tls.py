@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,11 @@ def tls_context(verify: bool | str) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def any_tls(places: Iterable[str | None]) -> bool:
+    """Whether TLS is spoken with any of these hosts and proxies, by their addresses."""
+    return any(place is not None and place.lower().startswith("https:") for place in places)
 
 
 def context_of(conn_id: str, verify: bool | str) -> ssl.SSLContext:
