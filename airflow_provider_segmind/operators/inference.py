@@ -195,7 +195,7 @@ class SegmindInferenceOperator(BaseOperator):
 
         :raises InvalidParameterError: If one is wrong.
         """
-        return checked_places(calls.checked_parameters(self.parameters), self.upload)
+        return calls.checked_parameters(checked_places(self.parameters, self.upload))
 
     def output_of(self, result: RequestReport) -> Any:
         """Return the task's return value."""

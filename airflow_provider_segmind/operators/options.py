@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from airflow_provider_segmind.api.locations import is_location
+from airflow_provider_segmind.api.locations import checked_output_path
 from airflow_provider_segmind.arguments import (
     byte_count,
     flag,
@@ -22,13 +22,8 @@ ON_UNRESOLVED_SUBMIT = ("fail", "resubmit")
 
 
 def optional_place(name: str, value: Any) -> str | None:
-    """Return an object-storage URI or an absolute path, or None."""
-    place = optional_text(name, value)
-    if place is None or is_location(place):
-        return place
-    raise InvalidParameterError(
-        name, f"must be an object-storage URI such as s3://bucket/a.mp4, or an absolute path, not {value!r}"
-    )
+    """Return where an output goes, or None, which a template writes as ``None`` or nothing."""
+    return None if value in (None, "", "None") else checked_output_path(name, value)
 
 
 def _unresolved(name: str, value: Any) -> str:

@@ -1,0 +1,65 @@
+"""Names of files that are safe in any folder, whatever they are made from. No I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from urllib.parse import unquote, urlsplit
+
+LONGEST_NAME = 200
+"""Bytes of a name that is made here: of the 255 that a disk allows, some are left for a number and a suffix."""
+
+_UNSAFE = re.compile("[/\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_DIGITS_OF_HASH = 8
+
+
+def name_after(location: str) -> str:
+    """
+    Return the name for an output that is made from an input: the last part of the input's path.
+
+    ``s3://products/images/mug.jpg`` becomes ``mug.jpg``. Inputs of different names get different names. Only of an
+    http URL the query is dropped and the name is decoded: elsewhere ``?`` and ``%20`` are part of a name.
+
+    :param location: A URI, a path or a URL.
+    """
+    name = location.rstrip("/").rpartition("/")[2]
+    if location.lower().startswith(("http://", "https://")):
+        try:
+            path = urlsplit(location).path.rstrip("/")
+        except ValueError:
+            path = ""
+        name = unquote(path.rpartition("/")[2])
+    return safe_name(name)
+
+
+def safe_name(name: str) -> str:
+    """
+    Return a name as one part of a path, of at most 200 bytes.
+
+    What had to be changed gets a short hash of the original, so that different names stay different.
+    """
+    safe = _UNSAFE.sub("_", name)
+    if not safe.strip("."):
+        return f"file-{_hash(name)}"
+    if safe == name and len(name.encode()) <= LONGEST_NAME:
+        return name
+    stem, suffix = split_suffix(safe)
+    end = f"-{_hash(name)}{suffix}"
+    return shortened(stem, LONGEST_NAME - len(end.encode())) + end
+
+
+def split_suffix(name: str) -> tuple[str, str]:
+    """Return a name without its suffix, and the suffix with its dot: empty if it has none, or a long one."""
+    stem, dot, suffix = name.rpartition(".")
+    if not stem.strip(".") or not suffix or len(suffix.encode()) > 16:
+        return name, ""
+    return stem, dot + suffix
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return the beginning of a text, of at most so many bytes and without half a character at its end."""
+    return text.encode()[: max(longest, 0)].decode(errors="ignore")
+
+
+def _hash(name: str) -> str:
+    return hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:_DIGITS_OF_HASH]
