@@ -4,6 +4,8 @@ A folder of images, one clip each, by dynamic task mapping.
 Both folders may lie in an object store, ``s3://products/images/``, or on a disk. An image that has its clip is
 left out: so the DAG can be run again when more images have come, and pays for those alone. One run after the
 other: a new one knows nothing of requests that another has paid for. What has failed is cleared task by task.
+
+On a disk, both folders have to be below those of Airflow's option ``[segmind] allowed_local_paths``.
 """
 
 from __future__ import annotations

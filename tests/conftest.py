@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 _home = tempfile.mkdtemp(prefix="segmind-airflow-")
 atexit.register(shutil.rmtree, _home, ignore_errors=True)
@@ -14,6 +15,8 @@ atexit.register(shutil.rmtree, _home, ignore_errors=True)
 os.environ["AIRFLOW_HOME"] = _home
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
+_examples = Path(__file__).parents[1] / "example_dags"
+os.environ["AIRFLOW__SEGMIND__ALLOWED_LOCAL_PATHS"] = f"{tempfile.gettempdir()},{_examples / 'images'}"
 for _name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
     del os.environ[_name]
 for _name in ("SEGMIND_API_KEY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):

@@ -1,32 +1,20 @@
-"""What kind of image a file is, by its content: names lie, and an error page is often called ``.png``."""
+"""What kind of image a file is, by its content: an error page is often called ``.png``."""
 
 from __future__ import annotations
 
-_SIGNATURES = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-    (b"BM", "image/bmp"),
-    (b"II*\x00", "image/tiff"),
-    (b"MM\x00*", "image/tiff"),
+from airflow_provider_segmind.media.content_type import HEAD, type_of_content
+
+_TAKEN = frozenset(
+    f"image/{kind}" for kind in ("png", "jpeg", "gif", "webp", "bmp", "tiff", "avif", "heic", "heif")
 )
-_BRANDS = {
-    b"avif": "image/avif",
-    b"avis": "image/avif",
-    b"heic": "image/heic",
-    b"heix": "image/heic",
-    b"mif1": "image/heif",
-}
+"""What models take as an image. SVG is a program more than an image, and JPEG XL is hardly known anywhere."""
 
 
 def image_type(content: bytes) -> str | None:
-    """Return the media type of an image, such as ``image/png``; None if this is none."""
-    for start, media_type in _SIGNATURES:
-        if content.startswith(start):
-            return media_type
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "image/webp"
-    if content[4:8] == b"ftyp":
-        return _BRANDS.get(content[8:12])
-    return None
+    """
+    Return the media type of an image, such as ``image/png``; None if this is none that a model takes.
+
+    Only the first bytes are looked at: whether the rest can be decoded, Segmind says, and charges nothing for it.
+    """
+    found = type_of_content(content[:HEAD])
+    return found if found in _TAKEN else None

@@ -1,4 +1,4 @@
-"""Reading an image from where it lies: an object store, or a disk."""
+"""Reading an image from where it is: an object store, or a disk."""
 
 from __future__ import annotations
 
@@ -6,24 +6,20 @@ import base64
 import hashlib
 from dataclasses import dataclass
 
-from airflow_provider_segmind.api.locations import without_login
-from airflow_provider_segmind.exceptions import InvalidParameterError, UnreadableInputError
+from airflow_provider_segmind.api.locations import Location, input_location, without_login
+from airflow_provider_segmind.api.text import one_line
+from airflow_provider_segmind.exceptions import InvalidParameterError, SegmindError, UnreadableInputError
+from airflow_provider_segmind.media import bucket, disk
+from airflow_provider_segmind.media.allowed_paths import file_to_read
+from airflow_provider_segmind.media.content_type import HEAD, is_textual, type_of_content
 from airflow_provider_segmind.media.images import image_type
-from airflow_provider_segmind.media.places import place
+from airflow_provider_segmind.media.places import file_system, has_credentials, path_in
+from airflow_provider_segmind.media.trouble import is_final, is_login_trouble, words_of
 
 MOST_BYTES = 20 * 1024 * 1024
 """Of one image. Segmind publishes no limit; what is larger is hardly a frame, and grows by a third on its way."""
 
-_NO_RETRY_HELPS = (
-    FileNotFoundError,
-    IsADirectoryError,
-    NotADirectoryError,
-    PermissionError,
-    ImportError,
-    ValueError,
-)
-
-_FOLDER = "is a folder, not an image"
+_CONN_NAME = "input_conn_id"
 
 
 @dataclass(frozen=True)
@@ -43,65 +39,70 @@ class InputFile:
         return f"data:{self.media_type};base64,{base64.b64encode(self.content).decode()}"
 
 
-def read_image(name: str, location: str, conn_id: str | None) -> InputFile:
+def read_image(name: str, location: object, conn_id: str | None) -> InputFile:
     """
     Return the image at a location, checked.
 
     :param name: The parameter that names it, for messages.
-    :param location: An object-storage URI, or an absolute path on the worker.
+    :param location: An object-storage URI, or an absolute path on the worker; a ``pathlib.Path`` or an
+        ObjectStoragePath likewise.
     :param conn_id: The Airflow connection to the storage; None for the storage's default.
-    :raises InvalidParameterError: If it is not there, may not be read, or is no image of at most 20 MiB.
+    :raises InvalidParameterError: If it is not there, may not be read, or is not an image of at most 20 MiB.
     :raises UnreadableInputError: If it could not be read now, which may pass.
     """
-    shown = without_login(location)
+    at = input_location(name, location, conn_id)
+    where = one_line(without_login(at.uri))
+    if not at.is_local and not at.key:
+        raise InvalidParameterError(name, f"{where} cannot be read: it names a bucket, and no image in it")
     try:
-        content = _content(location, conn_id)
-    except _NO_RETRY_HELPS as error:
-        raise InvalidParameterError(name, f"{shown} {_what_is_wrong(location, conn_id, error)}") from error
+        content = _content(at, name)
+    except SegmindError:
+        raise
     except Exception as error:
-        words = without_login(str(error))
-        raise UnreadableInputError(f"{name}: {shown}: {type(error).__name__}: {words}") from error
-    if not content:  # as some storages say of a folder, too
-        what = _FOLDER if _is_folder(location, conn_id) else "is empty"
-        raise InvalidParameterError(name, f"{shown} {what}")
+        notes = "".join(f". {note}" for note in getattr(error, "__notes__", ()))
+        if is_final(error):
+            raise InvalidParameterError(name, f"{where} {_what_is_wrong(at, error)}{notes}") from error
+        raise UnreadableInputError(f"{name}: {where}: {words_of(error)}{notes}") from error
+    if not content:
+        raise InvalidParameterError(name, f"{where} is empty")
     if len(content) > MOST_BYTES:
         raise InvalidParameterError(
-            name, f"{shown} is larger than {MOST_BYTES // 2**20} MiB; make it smaller, or give a public URL"
+            name, f"{where} is larger than {MOST_BYTES // 2**20} MiB; make it smaller, or give a public URL"
         )
     media_type = image_type(content)
     if media_type is None:
-        raise InvalidParameterError(name, f"{shown} is no image by its content{_hint(content)}")
+        raise InvalidParameterError(name, f"{where} is no image by its content{_hint(content)}")
     return InputFile(content, media_type, hashlib.sha256(content).hexdigest())
 
 
-def _content(location: str, conn_id: str | None) -> bytes:
+def _content(at: Location, name: str) -> bytes:
     """Return the content; one byte more than allowed is enough to know that it is too much."""
-    path = place(location, conn_id)
-    with path.fs.open(path.path, "rb") as file:
-        return bytes(file.read(MOST_BYTES + 1))
+    if at.is_local:
+        return disk.read_file(file_to_read(name, at.key), MOST_BYTES + 1)
+    storage = file_system(name, at, _CONN_NAME)
+    try:
+        return bucket.read_object(storage, path_in(storage, name, at), MOST_BYTES + 1)
+    except Exception as error:
+        if not has_credentials(storage):
+            error.add_note(f"It was asked for without a login: {_CONN_NAME} can name a connection that has one")
+        raise
 
 
 def _hint(content: bytes) -> str:
     """Say a little about what is no image, and quote nothing of it: it may be a secret."""
-    start = content[:256].lstrip().lower()
-    if start.startswith((b"<!doctype", b"<html")):
+    found = type_of_content(content[:HEAD])
+    if found is None:
+        return ""
+    if found == "text/html":
         return ", but a web page"
-    return ", but text" if start.isascii() and b"\0" not in start else ""
+    return ", but text" if is_textual(found) else f", but {found}, which models do not take"
 
 
-def _what_is_wrong(location: str, conn_id: str | None, error: Exception) -> str:
+def _what_is_wrong(at: Location, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
-        return _FOLDER if _is_folder(location, conn_id) else "does not exist"
+        return "does not exist"
     if isinstance(error, IsADirectoryError):
-        return _FOLDER
-    if isinstance(error, PermissionError):
-        return "may not be read with this connection (input_conn_id)"
-    return f"cannot be read: {without_login(str(error))}"
-
-
-def _is_folder(location: str, conn_id: str | None) -> bool:
-    """Whether there is a folder, as far as one may look."""
-    try:
-        return bool(place(location, conn_id).is_dir())
-    except Exception:  # noqa: BLE001 - storages raise whatever they like, and it is only for a message
-        return False
+        return "is a folder, not an image"
+    if isinstance(error, PermissionError) or is_login_trouble(error):
+        return f"may not be read {'by the worker' if at.is_local else f'with this connection ({_CONN_NAME})'}"
+    return str(error) if isinstance(error, disk.NotAFileError) else f"cannot be read: {words_of(error)}"

@@ -1,0 +1,121 @@
+"""Files in an object store: each call names one object, and nothing in its name is a pattern."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from typing import Any
+
+from airflow_provider_segmind.media.places import ask
+
+_BLOCK = 8 * 1024 * 1024
+"""Bytes that a storage may gather before it sends them on: s3fs by default takes 50 MiB, more than once."""
+
+log = logging.getLogger(__name__)
+
+
+def read_object(storage: Any, path: str, most_bytes: int) -> bytes:
+    """
+    Return the content of an object, up to so many bytes.
+
+    :raises OSError: If it cannot be read: FileNotFoundError, IsADirectoryError, PermissionError and so on.
+    """
+    storage.invalidate_cache()
+    found = ask(storage, "info", path)
+    if found["type"] == "directory":
+        raise IsADirectoryError(path)
+    # Of a large object s3fs reads several blocks, and asks each time for the version that it saw first.
+    with storage.open(path, "rb") as file:
+        return bytes(file.read(most_bytes))
+
+
+def size_of(storage: Any, path: str) -> int | None:
+    """Return the bytes of an object; None if there is none."""
+    storage.invalidate_cache()
+    try:
+        found = ask(storage, "info", path)
+    except FileNotFoundError:
+        return None
+    return int(found["size"]) if found["type"] == "file" else None
+
+
+def is_folder(storage: Any, path: str) -> bool:
+    """Whether there is something below a path, as far as the connection may look."""
+    storage.invalidate_cache()
+    try:
+        return bool(ask(storage, "info", path)["type"] == "directory")
+    except (FileNotFoundError, PermissionError):
+        return False
+
+
+def check_writable(storage: Any, partial: str) -> None:
+    """
+    Write a small object, look at it, and remove it: all that storing an output takes.
+
+    :raises Exception: Whatever the storage says if that is not possible.
+    """
+    ask(storage, "pipe_file", partial, b"segmind")
+    with suppress(FileNotFoundError):  # another task that checks the same folder has removed it
+        ask(storage, "info", partial)
+        ask(storage, "rm_file", partial)
+
+
+class PartialObject:
+    """
+    An object that is being written, under a temporary name.
+
+    :param partial: Its path.
+    """
+
+    def __init__(self, storage: Any, partial: str) -> None:
+        self._storage = storage
+        self._partial = partial
+        # Not the path's own open(), which reports each write to lineage: of an object that will not be there.
+        self._file = storage.open(partial, "wb", block_size=_BLOCK)
+        self._moved = False
+
+    def write(self, piece: bytes) -> None:
+        """Append a piece."""
+        self._file.write(piece)
+
+    def move_to(self, path: str, size: int) -> None:
+        """
+        Give the object its name, in place of one that has it.
+
+        :param size: Bytes that were written: checked.
+        :raises OSError: If that is not possible.
+        """
+        self._file.close()
+        try:
+            self._copy_to(path)
+        except FileNotFoundError:
+            # Another attempt at the same request used the same temporary name, and was faster.
+            if size_of(self._storage, path) != size:
+                raise
+        with suppress(PermissionError):
+            stored = size_of(self._storage, path)
+            if stored != size:
+                raise OSError(f"the storage has {stored} of {size} bytes")
+        self._moved = True
+        self._remove()
+
+    def close(self) -> None:
+        """Remove the object if it has not got its name."""
+        if not self._moved:
+            with suppress(Exception):
+                self._file.close()
+            self._remove()
+
+    def _copy_to(self, path: str) -> None:
+        try:
+            self._storage.cp_file(self._partial, path)
+        except NotImplementedError:  # as of SFTP, which can rename instead
+            self._storage.mv(self._partial, path)
+
+    def _remove(self) -> None:
+        try:
+            self._storage.rm_file(self._partial)
+        except FileNotFoundError:
+            return
+        except Exception as error:  # noqa: BLE001 - the output is stored, or the error that matters is on its way
+            log.warning("A temporary object could not be removed: %s: %s", type(error).__name__, self._partial)
