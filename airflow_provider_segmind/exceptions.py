@@ -88,6 +88,13 @@ class UnreadableInputError(SegmindError):
     can_retry = True
 
 
+class UnwritableOutputError(SegmindError):
+    """``output_path`` could not be written to, which may pass. Nothing was submitted."""
+
+    summary = "The output's place could not be written to, and nothing was submitted"
+    can_retry = True
+
+
 class InvalidConnectionError(SegmindError):
     """The Airflow connection is missing, or one of its fields cannot be used."""
 
@@ -303,6 +310,7 @@ _BY_NAME: dict[str, type[SegmindError]] = {
         SegmindError,
         RefusedError,
         UnreadableInputError,
+        UnwritableOutputError,
         InvalidConnectionError,
         BadRequestError,
         AuthenticationError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -126,11 +126,20 @@ class RecordStore:
         return kept if isinstance(kept, dict) else {}
 
     def outputs(self, request_id: str) -> list[dict[str, Any]]:
-        """Return what is known of the outputs of a request that were stored."""
-        kept = self._store.get(OUTPUTS_KEY) if self._store is not None else None
-        return list(kept["outputs"]) if isinstance(kept, dict) and kept.get("request_id") == request_id else []
+        """Return what is known of the outputs of a request that were stored, in the order of their numbers."""
+        found: list[dict[str, Any]] = []
+        while self._store is not None:
+            kept = self._store.get(f"{OUTPUTS_KEY}_{len(found) + 1}")
+            if not isinstance(kept, dict) or kept.get("request_id") != request_id:
+                break
+            found.append(dict(kept["output"]))
+        return found
 
-    def keep_outputs(self, request_id: str, outputs: Sequence[Mapping[str, Any]]) -> None:
-        """Write down which outputs of a request are stored."""
+    def keep_output(self, request_id: str, number: int, output: Mapping[str, Any]) -> None:
+        """
+        Write down that an output of a request is stored. Each has a key, or 400 would be written 400 times.
+
+        :param number: From 1, and in this order: what was kept after a gap is not found.
+        """
         if self._store is not None:
-            self._store.set(OUTPUTS_KEY, {"request_id": request_id, "outputs": list(map(dict, outputs))})
+            self._store.set(f"{OUTPUTS_KEY}_{number}", {"request_id": request_id, "output": dict(output)})

@@ -5,23 +5,34 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from airflow_provider_segmind.api.download import Download
-from airflow_provider_segmind.api.locations import without_login
-from airflow_provider_segmind.exceptions import OutputNotStoredError, SegmindError
-from airflow_provider_segmind.media.places import place
+from airflow_provider_segmind.api.file_names import safe_name, shortened, split_suffix
+from airflow_provider_segmind.api.locations import Location, output_location, without_login
+from airflow_provider_segmind.api.text import one_line
+from airflow_provider_segmind.exceptions import (
+    DownloadError,
+    InvalidParameterError,
+    OutputNotStoredError,
+    OutputTooLargeError,
+    SegmindError,
+    UnwritableOutputError,
+)
+from airflow_provider_segmind.media.content_type import HEAD, WrongContentError, checked_type, suffix_of
+from airflow_provider_segmind.media.output_folders import OutputFolder, output_folder
+from airflow_provider_segmind.media.trouble import is_final, is_login_trouble, words_of
 
-_LOCAL = ("", "file", "local")
-
-_BLOCK = 8 * 1024 * 1024
-"""Bytes that a storage may gather before it sends them on: s3fs by itself takes 50 MiB, more than once."""
+_LIKELY_ID = "0" * 36
+"""As long as the ids of Segmind's requests, which are not known before the submit."""
 
 Fetch = Callable[[str, Download, str], Iterator[bytes]]
+Keep = Callable[["StoredOutput", int], object]
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +42,10 @@ class StoredOutput:
     """
     A file that has been stored.
 
-    :param path: Where.
+    :param path: Where, without a login.
     :param size: Bytes.
     :param sha256: The digest of its content, in hexadecimal.
+    :param content_type: Its media type, by its content; as announced, where the content does not say.
     """
 
     path: str
@@ -56,95 +68,211 @@ class OutputStore:
     Where the outputs of one request go.
 
     :param output_path: Of a file; or of a folder, with a slash at its end, in which a file gets the request's id
-        as its name. Of several files, each gets a number.
+        as its name and a suffix by its content. Of several files, each gets a number. Text, a ``pathlib.Path`` or
+        an ObjectStoragePath.
     :param conn_id: The Airflow connection to the storage; None for the storage's default.
-    :param most_bytes: The most that a file may have.
+    :param most_bytes: The most that all files of a request may have together.
     :param fetch: How a file is fetched, as ``SegmindHook.fetch``.
+    :param name: What a file in a folder is called, in place of the request's id: as from ``name_after``.
     """
 
-    def __init__(self, output_path: str, conn_id: str | None, most_bytes: int, fetch: Fetch) -> None:
+    def __init__(
+        self, output_path: object, conn_id: str | None, most_bytes: int, fetch: Fetch, *, name: str | None = None
+    ) -> None:
         self._output_path = output_path
         self._conn_id = conn_id
         self._most_bytes = most_bytes
         self._fetch = fetch
+        self._name = name
+
+    def check(self) -> None:
+        """
+        Check before the submit that an output can be stored: write a small file to the folder and remove it.
+
+        :raises InvalidParameterError: If the path is wrong, is that of a folder, or may not be written to: no
+            retry can help. It names ``output_path`` or ``output_conn_id``.
+        :raises UnwritableOutputError: If the storage has some other trouble, which may pass.
+        """
+        at = self._location
+        try:
+            target = self._target(_LIKELY_ID, None)
+            if len(target.name("video/mp4").encode()) > self._folder.longest_name:
+                raise InvalidParameterError("output_path", f"is too long for a file in it: {_shown(at.uri)}")
+            if at.name and self._folder.is_folder(at.name):
+                raise InvalidParameterError(
+                    "output_path", f"{_shown(at.uri)} is a folder: end it with a slash to store files in it"
+                )
+            self._folder.check_writable(_partial_name("check", at.uri))
+        except SegmindError:
+            raise
+        except Exception as error:
+            raise _unwritable(at, error) from error
 
     def store(
         self,
         urls: Sequence[str],
         request_id: str,
         stored_before: Sequence[StoredOutput] = (),
-        keep: Callable[[Sequence[StoredOutput]], object] = lambda _: None,
+        keep: Keep = lambda stored, number: None,
     ) -> list[StoredOutput]:
         """
         Fetch and store all files of a request.
 
-        :param stored_before: Files of this request that an earlier try has stored: they are not fetched again, if
-            they are still there.
-        :param keep: Is told after each file what is stored by then.
-        :raises OutputError: If one cannot be fetched or stored. What is stored of it is removed.
+        :param stored_before: Files of this request that an earlier attempt has stored: they are not fetched
+            again, if they are still there.
+        :param keep: Is called with each file that has been stored, and with its number, from 1.
+        :raises OutputError: If one cannot be fetched or stored, or is not what it should be. What is stored of it
+            is removed.
         """
-        targets = [
-            self._target(url, request_id, number if len(urls) > 1 else None)
-            for number, url in enumerate(urls, start=1)
-        ]
-        known = {each.path: each for each in stored_before if each.path in targets}
-        for url, target in zip(urls, targets, strict=True):
-            with _told(target, request_id):
-                if target in known and self._is_there(known[target]):
-                    log.info("%s is stored already", without_login(target))
-                    continue
-                known[target] = self._stored(url, target, request_id)
-            log.info("Stored %s: %d bytes", without_login(target), known[target].size)
-            keep(list(known.values()))
-        return [known[target] for target in targets]
+        stored: list[StoredOutput] = []
+        for number, url in enumerate(urls, start=1):
+            with _naming_output(self._output_path, request_id):
+                target = self._target(request_id, number if len(urls) > 1 else None)
+            with _naming_output(target, request_id):
+                before = self._still_there(target, stored_before)
+                output = before or self._store(url, target, request_id, stored)
+            stored.append(output)
+            if before is None:
+                log.info("Stored %s: %d bytes", _shown(output.path), output.size)
+                keep(output, number)
+            else:
+                log.info("%s is stored already", _shown(output.path))
+        return stored
 
-    def _target(self, url: str, request_id: str, number: int | None) -> str:
-        extension = PurePosixPath(urlsplit(url).path).suffix
-        folder = self._output_path.endswith("/")
-        path = f"{self._output_path}{request_id}{extension}" if folder else self._output_path
-        if number is None:
-            return path
-        stem, dot, suffix = path.rpartition(".")
-        if not dot or "/" in suffix:
-            return f"{path}-{number}{extension}"
-        return f"{stem}-{number}.{suffix}"
+    @cached_property
+    def _location(self) -> Location:
+        return output_location(self._output_path, self._conn_id)
 
-    def _is_there(self, stored: StoredOutput) -> bool:
-        try:
-            return bool(self._at(stored.path).stat().st_size == stored.size)
-        except FileNotFoundError:
-            return False
+    @cached_property
+    def _folder(self) -> OutputFolder:
+        return output_folder(self._location)
 
-    def _stored(self, url: str, path: str, request_id: str) -> StoredOutput:
-        target = self._at(path)
-        if target.protocol in _LOCAL:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.parent / f".{target.name}.{request_id}.part"
-        download, digest = Download(self._most_bytes, request_id), hashlib.sha256()
-        try:
-            # Not the path's own open(), which tells lineage of each write: of a file that will not be there.
-            with partial.fs.open(partial.path, "wb", block_size=_BLOCK) as file:
+    def _target(self, request_id: str, number: int | None) -> _Target:
+        folder, name = self._location.folder, self._location.name
+        if number is not None:
+            stem, suffix = split_suffix(name)
+        else:
+            stem, suffix = name, ""
+        if not name:
+            stem = safe_name(self._name or request_id)
+        by_content = not name or (number is not None and not suffix)
+        end = "" if number is None else f"-{number}"
+        return _Target(folder, stem, end, None if by_content else suffix, self._folder.longest_name)
+
+    def _still_there(self, target: _Target, stored_before: Sequence[StoredOutput]) -> StoredOutput | None:
+        """Return what an earlier attempt has stored of an output, if it is there."""
+        for each in stored_before:
+            name = target.name(each.content_type)
+            if each.path == (target.location / name).uri:
+                return each if self._folder.size_of(name) == each.size else None
+        return None
+
+    def _store(self, url: str, target: _Target, request_id: str, before: Sequence[StoredOutput]) -> StoredOutput:
+        used = sum(each.size for each in before)
+        download = Download(max(self._most_bytes - used, 0), request_id)
+        digest, head, size = hashlib.sha256(), bytearray(), 0
+        with self._folder.partial(_partial_name(request_id, str(target))) as file:
+            try:
                 for piece in self._fetch(url, download, request_id):
                     digest.update(piece)
+                    head += piece[: HEAD - len(head)]
+                    size += len(piece)
                     file.write(piece)
-            target.fs.mv(partial.path, target.path)
-        except BaseException:
-            with suppress(Exception):
-                partial.unlink()
-            raise
-        return StoredOutput(path, download.received, digest.hexdigest(), download.content_type)
+            except OutputTooLargeError as error:
+                raise _too_large(error, used, self._most_bytes) from error
+            media_type = _media_type(bytes(head), download.content_type, [str(target), _name_in(url)], request_id)
+            name = target.name(media_type)
+            file.move_to(name, size)
+        return StoredOutput((target.location / name).uri, size, digest.hexdigest(), media_type)
 
-    def _at(self, path: str) -> Any:
-        return place(path, self._conn_id)
+
+@dataclass(frozen=True)
+class _Target:
+    """
+    Where one file goes.
+
+    :param location: The folder.
+    :param stem: The beginning of its name.
+    :param end: The number of one of several files, after the stem.
+    :param suffix: With its dot; None for that of its content.
+    :param longest: Bytes that the name may have.
+    """
+
+    location: Location
+    stem: str
+    end: str
+    suffix: str | None
+    longest: int
+
+    def name(self, media_type: str) -> str:
+        """Return the name of the file. One that the user has given stays as it is."""
+        end = self.end + (suffix_of(media_type) if self.suffix is None else self.suffix)
+        return shortened(self.stem, self.longest - len(end.encode())) + end if end else self.stem
+
+    def __str__(self) -> str:
+        return f"{self.location}{self.stem}{self.end}{self.suffix or ''}"
+
+
+def _media_type(head: bytes, declared: str, names: Sequence[str], request_id: str) -> str:
+    try:
+        if not head:
+            raise WrongContentError("it is empty")
+        return checked_type(head, declared, names)
+    except WrongContentError as error:
+        raise DownloadError(f"{error}. It was not stored", request_id=request_id, may_resume=False) from error
+
+
+def _name_in(url: str) -> str:
+    """Return the last part of a URL's path: its suffix may say what is there. It is not used as a name."""
+    try:
+        return PurePosixPath(urlsplit(url).path).name
+    except ValueError:
+        return ""
+
+
+def _too_large(error: OutputTooLargeError, used: int, most_bytes: int) -> OutputTooLargeError:
+    if not used:
+        return error
+    return OutputTooLargeError(
+        f"all files together have more than max_output_bytes, {most_bytes}: those before this one have {used}",
+        request_id=error.request_id,
+    )
+
+
+def _partial_name(request_id: str, path: str) -> str:
+    """
+    Return a temporary name that no other request and no other file has.
+
+    It is the same in each attempt, so that what a killed one has left is replaced; and shorter than disks allow.
+    """
+    digest = hashlib.sha256(f"{request_id}\0{path}".encode()).hexdigest()
+    return f".{digest[:32]}.part"
+
+
+def _unwritable(at: Location, error: Exception) -> SegmindError:
+    where, words = _shown(at.uri), words_of(error)
+    if not is_final(error):
+        return UnwritableOutputError(f"output_path: {where}: {words}")
+    if isinstance(error, PermissionError) or is_login_trouble(error):
+        name = "output_path" if at.is_local else "output_conn_id"
+        return InvalidParameterError(name, f"{where} may not be written to: {words}")
+    if isinstance(error, FileNotFoundError) and not at.is_local:
+        return InvalidParameterError("output_path", f"there is no bucket {_shown(at.bucket)}: {words}")
+    return InvalidParameterError("output_path", f"{where} cannot be written to: {words}")
 
 
 @contextmanager
-def _told(path: str, request_id: str) -> Iterator[None]:
-    """Tell which output it was that a storage did not take: storages raise whatever they like."""
+def _naming_output(path: object, request_id: str) -> Iterator[None]:
+    """Turn the errors of storages into one that names the output and its request."""
     try:
         yield
+    except InvalidParameterError as error:  # of a setting that was changed after the submit
+        raise OutputNotStoredError(error.detail, request_id=request_id) from error
     except SegmindError:
         raise
     except Exception as error:
-        words = f"{path}: {type(error).__name__}: {error}"
-        raise OutputNotStoredError(without_login(words), request_id=request_id) from error
+        raise OutputNotStoredError(f"{_shown(str(path))}: {words_of(error)}", request_id=request_id) from error
+
+
+def _shown(text: str) -> str:
+    return one_line(without_login(text))

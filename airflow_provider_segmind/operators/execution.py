@@ -83,7 +83,7 @@ class Execution:
             output_urls(result),
             request_id,
             before,
-            lambda stored: self.store.keep_outputs(request_id, [each.as_json() for each in stored]),
+            lambda stored, number: self.store.keep_output(request_id, number, stored.as_json()),
         )
 
     def _inputs(self) -> Inputs:
