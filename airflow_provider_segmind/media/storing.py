@@ -26,7 +26,7 @@ from airflow_provider_segmind.exceptions import (
 )
 from airflow_provider_segmind.media.content_type import HEAD, WrongContentError, checked_type, suffix_of
 from airflow_provider_segmind.media.output_folders import OutputFolder, output_folder
-from airflow_provider_segmind.media.trouble import is_final, is_login_trouble
+from airflow_provider_segmind.media.trouble import is_final, is_login_trouble, words_of
 
 _LIKELY_ID = "0" * 36
 """As long as the ids of Segmind's requests, which are not known before the submit."""
@@ -250,7 +250,7 @@ def _partial_name(request_id: str, path: str) -> str:
 
 
 def _unwritable(at: Location, error: Exception) -> SegmindError:
-    where, words = _shown(at.uri), f"{type(error).__name__}: {_shown(str(error))}"
+    where, words = _shown(at.uri), words_of(error)
     if not is_final(error):
         return UnwritableOutputError(f"output_path: {where}: {words}")
     if isinstance(error, PermissionError) or is_login_trouble(error):
@@ -271,8 +271,7 @@ def _naming_output(path: object, request_id: str) -> Iterator[None]:
     except SegmindError:
         raise
     except Exception as error:
-        words = f"{path}: {type(error).__name__}: {error}"
-        raise OutputNotStoredError(_shown(words), request_id=request_id) from error
+        raise OutputNotStoredError(f"{_shown(str(path))}: {words_of(error)}", request_id=request_id) from error
 
 
 def _shown(text: str) -> str:

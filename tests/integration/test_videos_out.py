@@ -304,10 +304,11 @@ def test_what_is_stored_of_several_files_is_known_when_the_next_one_fails(host: 
     urls = [f"{host.url}/one.png", "http://127.0.0.1:1/two.png", f"{host.url}/three.png"]
     store = OutputStore(f"{tmp_path}/", None, 1000, fetching_from(host))
     with pytest.raises(DownloadError):
-        store.store(urls, "req-1", (), lambda stored: kept.append(list(stored)))
-    assert [[Path(each.path).name for each in stored] for stored in kept] == [["req-1-1.png"]]
+        store.store(urls, "req-1", (), lambda stored, number: kept.append((stored, number)))
+    assert [(Path(stored.path).name, number) for stored, number in kept] == [("req-1-1.mp4", 1)]
 
     urls[1] = f"{host.url}/two.png"
-    store.store(urls, "req-1", kept[-1], lambda stored: kept.append(list(stored)))
-    assert [len(stored) for stored in kept] == [1, 2, 3]
+    before = [stored for stored, _ in kept]
+    store.store(urls, "req-1", before, lambda stored, number: kept.append((stored, number)))
+    assert [number for _, number in kept] == [1, 2, 3], "each is told once, and alone"
     assert len(host.asked) == 3
