@@ -46,8 +46,6 @@ def check_shape(name: str, place: str) -> None:
     """
     if "\0" in place or not _is_unicode(place):
         raise InvalidParameterError(name, f"has characters that no file name can have: {shown(place)}")
-    if _CONTROL.search(place):  # they would forge lines of logs, wherever the name is shown
-        raise InvalidParameterError(name, f"must not have control characters such as line breaks: {shown(place)}")
     start = place.partition("/")[0].lower()
     if place.startswith("/"):
         path = place
@@ -65,8 +63,10 @@ def check_output_name(name: str, place: str) -> None:
     """
     Check what must hold of a file that is to be written.
 
-    :raises InvalidParameterError: If it has no name, or one that is too long.
+    :raises InvalidParameterError: If it has no name, or one that is too long, or with control characters.
     """
+    if _CONTROL.search(place):  # nobody writes a line break into a path on purpose
+        raise InvalidParameterError(name, f"must not have control characters such as line breaks: {shown(place)}")
     if place.startswith(("/", "file:")):
         if any(len(part.encode()) > LONGEST_FILE_NAME for part in place.split("/")):
             raise InvalidParameterError(

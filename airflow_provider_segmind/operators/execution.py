@@ -92,6 +92,7 @@ class Execution:
             request_id,
             [StoredOutput.from_json(each) for each in self.store.outputs(request_id)],
             lambda stored, number: self.store.keep_output(request_id, number, stored.as_json()),
+            produced_at=self.store.submitted_at(request_id),
         )
 
     @cached_property

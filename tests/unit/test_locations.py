@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 from upath import UPath
 
-from airflow_provider_segmind.api.file_names import LONGEST_NAME, name_after, safe_name
+from airflow_provider_segmind.api.file_names import name_after, safe_name
 from airflow_provider_segmind.api.locations import (
     Location,
     checked_output_path,
@@ -131,11 +131,12 @@ def test_a_name_is_taken_literally(place: str, bucket: str, key: str) -> None:
 
 
 @pytest.mark.parametrize("control", list("\n\r\t\x1b\x7f\x85\u2028"))
-def test_a_name_has_no_control_characters(control: str) -> None:
-    for check in (checked_place, checked_output_path, input_location):
-        with pytest.raises(InvalidParameterError, match="control characters") as caught:
-            check("image", f"s3://bucket/a{control}b.mp4")
-        assert control not in str(caught.value)
+def test_control_characters_are_for_names_of_inputs_only(control: str) -> None:
+    place = f"s3://bucket/a{control}b.mp4"
+    with pytest.raises(InvalidParameterError, match="control characters") as caught:
+        checked_output_path("image", place)
+    assert control not in str(caught.value)
+    assert input_location("image", place).key == f"a{control}b.mp4"
 
 
 def test_a_connection_is_named_in_an_argument_and_not_in_text() -> None:
@@ -252,6 +253,9 @@ def test_hiding_logins_takes_no_longer_for_odd_texts() -> None:
         ("s3://products/a. ", "a. "),
         ("s3://products/日本語.jpg", "日本語.jpg"),
         ("s3://products/a\\b.jpg", "a\\b.jpg"),
+        ("s3://products/two\nlines.jpg", "two\nlines.jpg"),
+        ("https://example.com/a%0Ab.png", "a\nb.png"),
+        ("s3://bucket/" + "x" * 900 + ".png", "x" * 900 + ".png"),
         ("mug.jpg", "mug.jpg"),
     ],
 )
@@ -272,32 +276,24 @@ def test_an_output_is_called_after_its_image(location: str, name: str) -> None:
         "https://example.com/..%2f..%2fetc%2fpasswd",
         "https://example.com/%2e%2e",
         "https://example.com/%00",
-        "https://example.com/a%0Ab.png",
         "https://[broken/a.png",
-        "s3://bucket/a\nb.png",
-        "s3://bucket/a\x1b[31m.png",
         "s3://bucket/\udcff.png",
-        "s3://bucket/" + "x" * 1000 + ".png",
-        "s3://bucket/" + "ü" * 500,
-        "s3://bucket/a." + "x" * 1000,
     ],
 )
 def test_a_name_is_safe_whatever_it_is_made_from(location: str) -> None:
     name = name_after(location)
     assert name.strip(".")
     assert "/" not in name
-    assert name.isprintable()
-    assert len(name.encode()) <= LONGEST_NAME
+    assert "\0" not in name
     assert safe_name(name) == name
 
 
 def test_names_that_had_to_be_changed_stay_different() -> None:
     pairs = [
-        ("a\nb.png", "a\rb.png"),
-        ("x" * 300 + "1.png", "x" * 300 + "2.png"),
+        ("a/b.png", "a\0b.png"),
         (".", ".."),
-        ("a\nb.png", "a_b.png"),
+        ("a/b.png", "a_b.png"),
     ]
     for one, other in pairs:
         assert safe_name(one) != safe_name(other)
-    assert safe_name("x" * 300 + ".png").endswith(".png")
+    assert safe_name("a/b.png").endswith(".png")
