@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_segmind.api.download import Download
 from airflow_provider_segmind.api.file_names import safe_name, shortened, split_suffix
+from airflow_provider_segmind.api.forms import SIZE, TEXT, Form
 from airflow_provider_segmind.api.locations import Location, output_location, without_login
 from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.exceptions import (
@@ -58,9 +59,19 @@ class StoredOutput:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> Self:
-        """Return what ``as_json`` described."""
-        return cls(**document)
+    def from_json(cls, document: object) -> Self:
+        """
+        Return what ``as_json`` described.
+
+        :raises SegmindError: If the document is something else.
+        """
+        form = Form(document, "what is known of a stored output cannot be read", 1)
+        return cls(
+            path=form.required("path", TEXT),
+            size=form.required("size", SIZE),
+            sha256=form.required("sha256", TEXT),
+            content_type=form.required("content_type", TEXT),
+        )
 
 
 class OutputStore:
