@@ -73,7 +73,7 @@ check-versions: $(addprefix version-,$(VERSIONS)) ## Run the tests on the older 
 version-%:
 	$(MAKE) install AIRFLOW=$*
 	.venvs/$*/bin/python -m pytest -q --numprocesses 2 --dist loadfile \
-		tests/unit tests/integration/test_examples.py $(FORGETFUL)
+		tests/unit tests/integration/test_examples.py tests/integration/test_untrusted.py $(FORGETFUL)
 
 LOWEST := .venvs/lowest
 

@@ -115,7 +115,7 @@ class UnreadableInputError(SegmindError):
 
 
 class UnwritableOutputError(SegmindError):
-    """``output_path`` cannot be written to, which may pass. It was tried before the submit: nothing is paid."""
+    """``output_path`` could not be written to, which may pass. Nothing was submitted."""
 
     summary = "The output's place could not be written to, and nothing was submitted"
     can_retry = True

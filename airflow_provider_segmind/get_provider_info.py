@@ -59,6 +59,25 @@ def get_provider_info() -> dict[str, Any]:
                 "ui-field-behaviour": form.BEHAVIOUR,
             }
         ],
+        "config": {
+            "segmind": {
+                "description": "Options of the Segmind provider.",
+                "options": {
+                    "allowed_local_paths": {
+                        "description": (
+                            "Folders below which tasks may read images from the disk of a worker, and store "
+                            "outputs there: absolute paths with commas between them. Symbolic links are resolved "
+                            "first. If it is empty, tasks use no local file at all; ``/`` allows every file that "
+                            "the worker may use.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/data/images,/data/clips",
+                        "default": "",
+                    }
+                },
+            }
+        },
         "triggers": [
             {
                 "integration-name": "Segmind",

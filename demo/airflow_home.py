@@ -7,6 +7,7 @@ import configparser
 import os
 import secrets
 import socket
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from demo.folder import DemoFolder
 
 EXAMPLE_DAGS = Path(__file__).parents[1] / "example_dags"
+_OF_THE_EXAMPLE = (EXAMPLE_DAGS / "images", Path(tempfile.gettempdir()) / "segmind_clips")
 WORKER_SLOTS = 4
 _RETRY_SECONDS = 5
 LOOPBACK = "127.0.0.1"
@@ -71,6 +73,8 @@ def configured_home(folder: DemoFolder, segmind: Mapping[str, str]) -> AirflowHo
             "trigger_log_server_port": trigger_log_port,
         },
         "usage_data_collection": {"enabled": False},
+        # The folders of the demo, and those that the example DAG has by default.
+        "segmind": {"allowed_local_paths": ",".join(map(str, (folder.images, folder.clips, *_OF_THE_EXAMPLE)))},
     }
     written = configparser.ConfigParser(interpolation=None)
     written.read_dict(

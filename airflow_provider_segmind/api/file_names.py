@@ -6,10 +6,7 @@ import hashlib
 import re
 from urllib.parse import unquote, urlsplit
 
-LONGEST_NAME = 200
-"""Bytes of a name that is made here: of the 255 that a disk allows, some are left for a number and a suffix."""
-
-_UNSAFE = re.compile("[/\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNSAFE = re.compile("[/\0\ud800-\udfff]")
 _DIGITS_OF_HASH = 8
 
 
@@ -34,18 +31,19 @@ def name_after(location: str) -> str:
 
 def safe_name(name: str) -> str:
     """
-    Return a name as one part of a path, of at most 200 bytes.
+    Return a name as one part of a path.
 
-    What had to be changed gets a short hash of the original, so that different names stay different.
+    It stays as it is wherever a disk or an object store can have it, also with line breaks: a DAG looks for the
+    output of an image by the name of the image. What had to be changed gets a short hash of the original, so that
+    different names stay different. It may be too long for a storage.
     """
     safe = _UNSAFE.sub("_", name)
     if not safe.strip("."):
         return f"file-{_hash(name)}"
-    if safe == name and len(name.encode()) <= LONGEST_NAME:
+    if safe == name:
         return name
     stem, suffix = split_suffix(safe)
-    end = f"-{_hash(name)}{suffix}"
-    return shortened(stem, LONGEST_NAME - len(end.encode())) + end
+    return f"{stem}-{_hash(name)}{suffix}"
 
 
 def split_suffix(name: str) -> tuple[str, str]:

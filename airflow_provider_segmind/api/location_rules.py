@@ -35,6 +35,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _HOST_AND_PORT = re.compile(r"[^:]*(:\d*)?")
 _WORD = re.compile(r"\S+")
+_AFTER_SLASHES = re.compile(r"//(?=([^/]*))")
 
 
 def check_shape(name: str, place: str) -> None:
@@ -62,9 +63,9 @@ def check_output_name(name: str, place: str) -> None:
     """
     Check what must hold of a file that is to be written.
 
-    :raises InvalidParameterError: If it has no name, or one with control characters, or too long a one.
+    :raises InvalidParameterError: If it has no name, or one that is too long, or with control characters.
     """
-    if _CONTROL.search(place):
+    if _CONTROL.search(place):  # nobody writes a line break into a path on purpose
         raise InvalidParameterError(name, f"must not have control characters such as line breaks: {shown(place)}")
     if place.startswith(("/", "file:")):
         if any(len(part.encode()) > LONGEST_FILE_NAME for part in place.split("/")):
@@ -96,11 +97,10 @@ def without_login(text: str) -> str:
 
 
 def _word_without_login(word: str) -> str:
-    parts = word.split("//")
-    for number, part in enumerate(parts[1:], start=1):
-        rest = "//".join(parts[number:])
-        if "@" in rest and _may_have_login(part.partition("/")[0]):
-            return f"{'//'.join(parts[:number])}//***@{rest.rpartition('@')[2]}"
+    last = word.rfind("@")
+    for start in _AFTER_SLASHES.finditer(word, 0, last + 1):
+        if _may_have_login(start[1]):
+            return f"{word[: start.start(1)]}***{word[last:]}"
     return word
 
 

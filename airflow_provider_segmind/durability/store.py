@@ -79,6 +79,11 @@ class RecordStore:
             return None
         return record.request_id if record is not None and record.state is RecordState.SUBMITTED else None
 
+    def submitted_at(self, request_id: str) -> float | None:
+        """Return when a request was submitted, in seconds since the epoch; None if nothing is remembered of it."""
+        record = self.read()
+        return record.at if record is not None and record.request_id == request_id else None
+
     def write(self, record: RequestRecord) -> None:
         """Keep a record in place of the one before it."""
         if self._store is not None:

@@ -6,7 +6,7 @@ import logging
 from contextlib import suppress
 from typing import Any
 
-from airflow_provider_segmind.media.places import bounded
+from airflow_provider_segmind.media.places import ask
 
 _BLOCK = 8 * 1024 * 1024
 """Bytes that a storage may gather before it sends them on: s3fs by default takes 50 MiB, more than once."""
@@ -20,7 +20,8 @@ def read_object(storage: Any, path: str, most_bytes: int) -> bytes:
 
     :raises OSError: If it cannot be read: FileNotFoundError, IsADirectoryError, PermissionError and so on.
     """
-    found = storage.info(path, **bounded(storage))
+    storage.invalidate_cache()
+    found = ask(storage, "info", path)
     if found["type"] == "directory":
         raise IsADirectoryError(path)
     # Of a large object s3fs reads several blocks, and asks each time for the version that it saw first.
@@ -32,7 +33,7 @@ def size_of(storage: Any, path: str) -> int | None:
     """Return the bytes of an object; None if there is none."""
     storage.invalidate_cache()
     try:
-        found = storage.info(path, **bounded(storage))
+        found = ask(storage, "info", path)
     except FileNotFoundError:
         return None
     return int(found["size"]) if found["type"] == "file" else None
@@ -42,7 +43,7 @@ def is_folder(storage: Any, path: str) -> bool:
     """Whether there is something below a path, as far as the connection may look."""
     storage.invalidate_cache()
     try:
-        return bool(storage.info(path, **bounded(storage))["type"] == "directory")
+        return bool(ask(storage, "info", path)["type"] == "directory")
     except (FileNotFoundError, PermissionError):
         return False
 
@@ -53,10 +54,10 @@ def check_writable(storage: Any, partial: str) -> None:
 
     :raises Exception: Whatever the storage says if that is not possible.
     """
-    storage.pipe_file(partial, b"segmind", **bounded(storage))
+    ask(storage, "pipe_file", partial, b"segmind")
     with suppress(FileNotFoundError):  # another task that checks the same folder has removed it
-        storage.info(partial, **bounded(storage))
-        storage.rm_file(partial, **bounded(storage))
+        ask(storage, "info", partial)
+        ask(storage, "rm_file", partial)
 
 
 class PartialObject:

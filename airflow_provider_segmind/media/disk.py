@@ -73,7 +73,7 @@ def is_folder(file: AllowedFile) -> bool:
 
 def check_writable(file: AllowedFile, partial: str) -> None:
     """
-    Write a small file beside a file, and remove it. Folders that do not exist yet are not made.
+    Write a small file beside a file, and remove it. Below the allowed folder no folders are made for it.
 
     :param partial: Its name.
     :raises OSError: If that is not possible.
@@ -84,8 +84,8 @@ def check_writable(file: AllowedFile, partial: str) -> None:
             os.write(descriptor, b"segmind")
             os.fsync(descriptor)  # or a full disk might be noticed only later
         finally:
+            os.unlink(name, dir_fd=folder)  # while it is locked, or it might be another attempt's by then
             os.close(descriptor)
-            os.unlink(name, dir_fd=folder)
 
 
 class PartialFile:
@@ -174,13 +174,11 @@ def _opened(file: AllowedFile, *, make: bool = False) -> Iterator[int]:
 
 @contextmanager
 def _nearest(file: AllowedFile) -> Iterator[int]:
-    """Open the folder of a file, or the nearest one above that exists."""
-    root = file.root
-    while not os.path.lexists(root):
-        root = os.path.dirname(root)  # noqa: PTH120
-    folder = os.open(root, _FOLDER)
+    """Open the folder of a file, or the nearest one above that exists: the allowed one at last."""
+    os.makedirs(file.root, exist_ok=True)  # noqa: PTH103 - outside of it nothing may be written
+    folder = os.open(file.root, _FOLDER)
     try:
-        for part in file.folders if root == file.root else ():
+        for part in file.folders:
             try:
                 folder = _entered(folder, part, False)
             except FileNotFoundError:
@@ -227,7 +225,8 @@ def _is_free(folder: int, name: str) -> bool:
         if stat.S_ISREG(found.st_mode):
             descriptor = os.open(name, _TO_READ, dir_fd=folder)
             try:
-                if not _locked(descriptor):
+                # Once locked, it may be another file that has the name by now: that of a living attempt.
+                if not _locked(descriptor) or not _is_same(descriptor, folder, name):
                     return False
                 os.unlink(name, dir_fd=folder)
             finally:

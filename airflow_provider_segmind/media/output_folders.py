@@ -52,7 +52,10 @@ def output_folder(location: Location) -> OutputFolder:
 
     :raises InvalidParameterError: If nothing may be written there, or its storage is not known.
     """
-    return _DiskFolder(location.folder) if location.is_local else _BucketFolder(location.folder)
+    if not location.is_local:
+        return _BucketFolder(location)
+    file_to_write(_NAME, location.key)  # so that the message has the path that the user gave
+    return _DiskFolder(location.folder)
 
 
 class _DiskFolder:
@@ -60,7 +63,6 @@ class _DiskFolder:
 
     def __init__(self, location: Location) -> None:
         self._location = location
-        self._file("")  # is it allowed?
 
     def is_folder(self, name: str) -> bool:
         return disk.is_folder(self._file(name))
@@ -79,13 +81,20 @@ class _DiskFolder:
 
 
 class _BucketFolder:
-    def __init__(self, location: Location) -> None:
-        self._location = location
-        self.longest_name = LONGEST_KEY - len(location.key.encode())
+    def __init__(self, given: Location) -> None:
+        self._given = given  # for messages
+        self._location = given.folder
+        self.longest_name = LONGEST_KEY - len(self._location.key.encode())
 
     @cached_property
     def _storage(self) -> Any:
-        return file_system(_NAME, self._location, _CONN_NAME)
+        storage = file_system(_NAME, self._given, _CONN_NAME)
+        if not has_credentials(storage):
+            raise InvalidParameterError(
+                _CONN_NAME,
+                f"there are no credentials for {self._location.scheme}://: name a connection that has some",
+            )
+        return storage
 
     def is_folder(self, name: str) -> bool:
         return bucket.is_folder(self._storage, self._path(name))
@@ -94,11 +103,6 @@ class _BucketFolder:
         return bucket.size_of(self._storage, self._path(name))
 
     def check_writable(self, partial: str) -> None:
-        if not has_credentials(self._storage):
-            raise InvalidParameterError(
-                _CONN_NAME,
-                f"there are no credentials for {self._location.scheme}://: name a connection that has some",
-            )
         bucket.check_writable(self._storage, self._partial_path(partial))
 
     @contextmanager

@@ -34,7 +34,9 @@ def file_system(name: str, location: Location, conn_name: str) -> Any:
     if location.conn_id is not None:
         _check_connection(conn_name, location.conn_id, location.scheme)
     try:
-        storage = ObjectStoragePath(f"{location.scheme}://{location.bucket}/", conn_id=location.conn_id).fs
+        # Airflow 3.0's ObjectStoragePath takes a URI only with the protocol beside it.
+        uri, scheme = f"{location.scheme}://{location.bucket}/", location.scheme
+        storage = ObjectStoragePath(uri, protocol=scheme, conn_id=location.conn_id).fs
     except (ImportError, ValueError) as error:
         # A ValueError for a scheme that no provider brings, an ImportError for a library that is not installed.
         raise InvalidParameterError(
@@ -66,9 +68,20 @@ def has_credentials(storage: Any) -> bool:
     return not getattr(storage, "anon", False) or bool(getattr(storage, "endpoint_url", None))
 
 
-def bounded(storage: Any, seconds: float = PATIENCE) -> dict[str, float]:
-    """Return the arguments that bound a call to a file system, if it can be bounded."""
-    return {"timeout": seconds} if getattr(storage, "async_impl", False) else {}
+def ask(storage: Any, method: str, *arguments: Any) -> Any:
+    """
+    Make one short call to a file system.
+
+    :param method: Its name, such as ``info``.
+    :raises TimeoutError: If it takes too long, and can be interrupted.
+    """
+    call = getattr(storage, method)
+    if not getattr(storage, "async_impl", False):
+        return call(*arguments)
+    try:
+        return call(*arguments, timeout=PATIENCE)
+    except TypeError:  # a storage with its own method, which knows no timeout
+        return call(*arguments)
 
 
 def _check_connection(conn_name: str, conn_id: str, scheme: str) -> None:

@@ -14,7 +14,7 @@ from airflow_provider_segmind.media.allowed_paths import file_to_read
 from airflow_provider_segmind.media.content_type import HEAD, is_textual, type_of_content
 from airflow_provider_segmind.media.images import image_type
 from airflow_provider_segmind.media.places import file_system, has_credentials, path_in
-from airflow_provider_segmind.media.trouble import is_final, is_login_trouble
+from airflow_provider_segmind.media.trouble import is_final, is_login_trouble, words_of
 
 MOST_BYTES = 20 * 1024 * 1024
 """Of one image. Segmind publishes no limit; what is larger is hardly a frame, and grows by a third on its way."""
@@ -53,7 +53,7 @@ def read_image(name: str, location: object, conn_id: str | None) -> InputFile:
     at = input_location(name, location, conn_id)
     where = one_line(without_login(at.uri))
     if not at.is_local and not at.key:
-        raise InvalidParameterError(name, f"{where} cannot be read: it is a bucket, and no image in it")
+        raise InvalidParameterError(name, f"{where} cannot be read: it names a bucket, and no image in it")
     try:
         content = _content(at, name)
     except SegmindError:
@@ -61,9 +61,8 @@ def read_image(name: str, location: object, conn_id: str | None) -> InputFile:
     except Exception as error:
         notes = "".join(f". {note}" for note in getattr(error, "__notes__", ()))
         if is_final(error):
-            raise InvalidParameterError(name, f"{where} {_what_is_wrong(error)}{notes}") from error
-        words = one_line(without_login(str(error)))
-        raise UnreadableInputError(f"{name}: {where}: {type(error).__name__}: {words}{notes}") from error
+            raise InvalidParameterError(name, f"{where} {_what_is_wrong(at, error)}{notes}") from error
+        raise UnreadableInputError(f"{name}: {where}: {words_of(error)}{notes}") from error
     if not content:
         raise InvalidParameterError(name, f"{where} is empty")
     if len(content) > MOST_BYTES:
@@ -99,12 +98,11 @@ def _hint(content: bytes) -> str:
     return ", but text" if is_textual(found) else f", but {found}, which models do not take"
 
 
-def _what_is_wrong(error: Exception) -> str:
+def _what_is_wrong(at: Location, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "does not exist"
     if isinstance(error, IsADirectoryError):
         return "is a folder, not an image"
     if isinstance(error, PermissionError) or is_login_trouble(error):
-        return f"may not be read with this connection ({_CONN_NAME})"
-    words = one_line(without_login(str(error)))
-    return words if isinstance(error, disk.NotAFileError) else f"cannot be read: {words}"
+        return f"may not be read {'by the worker' if at.is_local else f'with this connection ({_CONN_NAME})'}"
+    return str(error) if isinstance(error, disk.NotAFileError) else f"cannot be read: {words_of(error)}"

@@ -26,7 +26,7 @@ from airflow_provider_segmind.exceptions import (
 )
 from airflow_provider_segmind.media.content_type import HEAD, WrongContentError, checked_type, suffix_of
 from airflow_provider_segmind.media.output_folders import OutputFolder, output_folder
-from airflow_provider_segmind.media.trouble import is_final, is_login_trouble
+from airflow_provider_segmind.media.trouble import is_final, is_login_trouble, words_of
 
 _LIKELY_ID = "0" * 36
 """As long as the ids of Segmind's requests, which are not known before the submit."""
@@ -96,6 +96,12 @@ class OutputStore:
         at = self._location
         try:
             target = self._target(_LIKELY_ID, None)
+            if self._name is not None and len(f"{target.stem}.mp4".encode()) > self._folder.longest_name:
+                # It must not be cut: a DAG looks for the output by this name, and would make it again and again.
+                raise InvalidParameterError(
+                    "name_output_after",
+                    f"the name is too long for a file in {_shown(at.uri)}: {_shown(self._name)}",
+                )
             if len(target.name("video/mp4").encode()) > self._folder.longest_name:
                 raise InvalidParameterError("output_path", f"is too long for a file in it: {_shown(at.uri)}")
             if at.name and self._folder.is_folder(at.name):
@@ -114,6 +120,7 @@ class OutputStore:
         request_id: str,
         stored_before: Sequence[StoredOutput] = (),
         keep: Keep = lambda stored, number: None,
+        produced_at: float | None = None,
     ) -> list[StoredOutput]:
         """
         Fetch and store all files of a request.
@@ -121,6 +128,8 @@ class OutputStore:
         :param stored_before: Files of this request that an earlier attempt has stored: they are not fetched
             again, if they are still there.
         :param keep: Is called with each file that has been stored, and with its number, from 1.
+        :param produced_at: When the request was submitted, in seconds since the epoch, if that is known: only old
+            outputs can be gone.
         :raises OutputError: If one cannot be fetched or stored, or is not what it should be. What is stored of it
             is removed.
         """
@@ -130,7 +139,7 @@ class OutputStore:
                 target = self._target(request_id, number if len(urls) > 1 else None)
             with _naming_output(target, request_id):
                 before = self._still_there(target, stored_before)
-                output = before or self._store(url, target, request_id, stored)
+                output = before or self._store(url, target, request_id, stored, produced_at)
             stored.append(output)
             if before is None:
                 log.info("Stored %s: %d bytes", _shown(output.path), output.size)
@@ -167,9 +176,16 @@ class OutputStore:
                 return each if self._folder.size_of(name) == each.size else None
         return None
 
-    def _store(self, url: str, target: _Target, request_id: str, before: Sequence[StoredOutput]) -> StoredOutput:
+    def _store(
+        self,
+        url: str,
+        target: _Target,
+        request_id: str,
+        before: Sequence[StoredOutput],
+        produced_at: float | None,
+    ) -> StoredOutput:
         used = sum(each.size for each in before)
-        download = Download(max(self._most_bytes - used, 0), request_id)
+        download = Download(max(self._most_bytes - used, 0), request_id, produced_at=produced_at)
         digest, head, size = hashlib.sha256(), bytearray(), 0
         with self._folder.partial(_partial_name(request_id, str(target))) as file:
             try:
@@ -250,7 +266,7 @@ def _partial_name(request_id: str, path: str) -> str:
 
 
 def _unwritable(at: Location, error: Exception) -> SegmindError:
-    where, words = _shown(at.uri), f"{type(error).__name__}: {_shown(str(error))}"
+    where, words = _shown(at.uri), words_of(error)
     if not is_final(error):
         return UnwritableOutputError(f"output_path: {where}: {words}")
     if isinstance(error, PermissionError) or is_login_trouble(error):
@@ -271,8 +287,7 @@ def _naming_output(path: object, request_id: str) -> Iterator[None]:
     except SegmindError:
         raise
     except Exception as error:
-        words = f"{path}: {type(error).__name__}: {error}"
-        raise OutputNotStoredError(_shown(words), request_id=request_id) from error
+        raise OutputNotStoredError(f"{_shown(str(path))}: {words_of(error)}", request_id=request_id) from error
 
 
 def _shown(text: str) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 
+from airflow_provider_segmind.api.locations import without_login
+from airflow_provider_segmind.api.text import one_line
+
 _FINAL = (
     FileNotFoundError,
     IsADirectoryError,
@@ -37,3 +40,11 @@ def is_final(error: BaseException) -> bool:
 def is_login_trouble(error: BaseException) -> bool:
     """Whether there is no login: boto3's NoCredentialsError says so, and Google's DefaultCredentialsError."""
     return "Credential" in type(error).__name__
+
+
+def words_of(error: BaseException) -> str:
+    """Return what an error says, as a message may quote it."""
+    words = one_line(without_login(str(error)))
+    if not words and isinstance(error, TimeoutError):
+        words = "no answer in time"
+    return f"{type(error).__name__}: {words}"

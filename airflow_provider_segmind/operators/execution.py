@@ -93,6 +93,7 @@ class Execution:
             request_id,
             [StoredOutput.from_json(each) for each in self.store.outputs(request_id)],
             lambda stored, number: self._keep(request_id, stored, number),
+            produced_at=self.store.submitted_at(request_id),
         )
 
     def _keep(self, request_id: str, stored: StoredOutput, number: int) -> None:

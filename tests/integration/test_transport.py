@@ -49,7 +49,7 @@ BODY = b'{"credits": 7}'
 
 def connect(monkeypatch: pytest.MonkeyPatch, url: str, **extra: Any) -> None:
     fields = {"conn_type": "segmind", "password": KEY, "host": url}
-    extra = {"platform_url": url, "storage_url": url, "timeout": 30, **extra}
+    extra = {"platform_url": url, "storage_url": url, "timeout": 30, "allow_insecure_http": True, **extra}
     monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps({**fields, "extra": extra}))
 
 
@@ -443,7 +443,7 @@ def test_a_large_body_is_read_beside_the_event_loop(monkeypatch: pytest.MonkeyPa
     answers = [answer_of(bodies[0]), answer_of(bodies[1]), answer_of(bodies[2], GZIP)]
     with raw_server(*answers) as server:
         connect(monkeypatch, server.url)
-        call = Call("GET", CREDITS.service, "/", noted)
+        call = Call("GET", CREDITS.service, "/", noted, limit=2 * large)
         assert [in_the_triggerer(call) for _ in bodies] == [100, large + 3, large]
     assert threads == [True, False, False]
 

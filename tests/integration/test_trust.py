@@ -115,6 +115,8 @@ def test_a_bundle_of_the_connection_is_all_that_is_trusted(
 def test_a_folder_of_the_connection_is_all_that_is_trusted(
     emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch, send: Send, tmp_path: Path
 ) -> None:
+    # A name as `openssl rehash` gives it: of another certificate than the one that is needed.
+    (tmp_path / "0123abcd.0").write_bytes(trustme.CA().cert_pem.bytes())
     connect(monkeypatch, emulator.url, verify=str(tmp_path))
     with pytest.raises(UntrustedCertificateError):
         send(CREDITS)

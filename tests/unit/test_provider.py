@@ -9,11 +9,14 @@ from importlib.resources import files
 
 import jsonschema
 import pytest
+from airflow.providers.common.compat.sdk import conf
 from airflow.providers_manager import ProvidersManager
 
 from airflow_provider_segmind import __version__
+from airflow_provider_segmind.exceptions import InvalidParameterError
 from airflow_provider_segmind.get_provider_info import get_provider_info
 from airflow_provider_segmind.hooks.segmind import SegmindHook
+from airflow_provider_segmind.media.allowed_paths import OPTION, SECTION, file_to_read
 
 INFO = get_provider_info()
 
@@ -21,6 +24,14 @@ INFO = get_provider_info()
 def test_the_metadata_is_valid_for_this_airflow() -> None:
     schema = json.loads(files("airflow").joinpath("provider_info.schema.json").read_text())
     jsonschema.validate(INFO, schema)
+
+
+def test_the_option_for_local_files_is_known_and_allows_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    option = INFO["config"][SECTION]["options"][OPTION]
+    monkeypatch.delenv(f"AIRFLOW__{SECTION}__{OPTION}".upper())
+    assert option["default"] == conf.get(SECTION, OPTION, fallback="") == ""
+    with pytest.raises(InvalidParameterError, match="AIRFLOW__SEGMIND__ALLOWED_LOCAL_PATHS=/data/images"):
+        file_to_read("image", "/data/images/a.png")
 
 
 def test_airflow_finds_the_provider_by_its_entry_point() -> None:

@@ -20,5 +20,7 @@ with DAG("ours", schedule=None, params={"folder": "", "conn_id": ""}):
         task_id="make_clip",
         prompt="The camera circles the product slowly",
         segmind_conn_id="{{ params.conn_id }}",
+        input_conn_id="storage",
+        output_conn_id="storage",
         retries=1,
     ).expand_kwargs(find_images())
