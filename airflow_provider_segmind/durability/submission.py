@@ -35,6 +35,7 @@ from airflow_provider_segmind.exceptions import (
 )
 from airflow_provider_segmind.hooks.segmind import SegmindHook
 from airflow_provider_segmind.hooks.waiting import look_at
+from airflow_provider_segmind.lineage.metrics import count_by_name
 from airflow_provider_segmind.media.inputs import Inputs
 
 MOST_ATTEMPTS = 2
@@ -335,4 +336,10 @@ class Submission:
         )
 
     def _count(self, what: str) -> None:
-        Stats.incr(f"segmind.{what}", tags={"model": self._model})
+        """Count what became of a submit. A metric that cannot be sent must not lose the id of a paid request."""
+        name = f"segmind.{what}"
+        try:
+            Stats.incr(name, tags={"model": self._model})
+        except Exception:
+            log.exception("Airflow could not send the metric %s", name)
+        count_by_name(name, self._model)

@@ -1,5 +1,5 @@
 """
-What a request tells OpenLineage: the images it was made from, the files that came of it, and a facet of the run.
+What OpenLineage receives of a request: its images, the files that were stored, and a facet of the run.
 
 Only the OpenLineage provider asks for it, so that this is only imported where that is installed (the extra
 ``[openlineage]``).
@@ -20,8 +20,6 @@ from airflow.providers.common.compat.openlineage.facet import (
 from airflow.providers.openlineage.extractors import OperatorLineage
 from attr import define
 
-from airflow_provider_segmind.api.output import output_urls
-from airflow_provider_segmind.exceptions import UnusableOutputError
 from airflow_provider_segmind.lineage.delivered import Delivered
 
 FACET = "segmind_request"
@@ -35,10 +33,10 @@ class SegmindRequestRunFacet(RunFacet):
     The request of a run.
 
     ``cost`` is in USD; ``queueTime``, ``inferenceTime`` and ``totalTime`` are in seconds. None where Segmind does
-    not say.
+    not say. ``model`` is None in a sensor, which does not know it.
     """
 
-    model: str
+    model: str | None
     requestId: str | None = None  # noqa: N815 - OpenLineage's way to write names
     cost: float | None = None
     queueTime: float | None = None  # noqa: N815
@@ -47,7 +45,7 @@ class SegmindRequestRunFacet(RunFacet):
 
 
 def lineage_of(
-    model: str, images: Sequence[str], request_id: str | None, delivered: Delivered | None
+    model: str | None, images: Sequence[str], request_id: str | None, delivered: Delivered | None
 ) -> OperatorLineage[Any, Any]:
     """
     Return what a run took, what it asked Segmind for, and what came of it.
@@ -56,7 +54,7 @@ def lineage_of(
     :param request_id: None if it did not come to a request.
     :param delivered: None if nothing was delivered.
     """
-    facet = SegmindRequestRunFacet(model=model, requestId=request_id)
+    facet = SegmindRequestRunFacet(model=model, requestId=request_id or None)
     if delivered is not None:
         facet.cost = delivered.figure("cost")
         facet.queueTime = delivered.figure("queue_time")
@@ -88,15 +86,11 @@ def named(place: str) -> tuple[str, str]:
 
 
 def _outputs(delivered: Delivered) -> list[OutputDataset]:
-    if delivered.stored:
-        return [
-            OutputDataset(
-                *named(each.path),
-                outputFacets={"outputStatistics": OutputStatisticsOutputDatasetFacet(size=each.size, fileCount=1)},
-            )
-            for each in delivered.stored
-        ]
-    try:
-        return [OutputDataset(*named(url)) for url in output_urls(delivered.result)]
-    except UnusableOutputError:  # a model that answers with text has no file
-        return []
+    """Return the stored files. What is not stored expires after seven days: as a dataset it would lead nowhere."""
+    return [
+        OutputDataset(
+            *named(each.path),
+            outputFacets={"outputStatistics": OutputStatisticsOutputDatasetFacet(size=each.size, fileCount=1)},
+        )
+        for each in delivered.stored
+    ]

@@ -9,6 +9,7 @@ from airflow_provider_segmind.api.output import output_urls
 from airflow_provider_segmind.durability.claims import Claims
 from airflow_provider_segmind.durability.store import RecordStore
 from airflow_provider_segmind.durability.submission import Submission
+from airflow_provider_segmind.lineage.metrics import count_bytes
 from airflow_provider_segmind.media.inputs import Inputs
 from airflow_provider_segmind.media.storing import OutputStore, StoredOutput
 from airflow_provider_segmind.operators.options import Options
@@ -91,9 +92,14 @@ class Execution:
             output_urls(result),
             request_id,
             [StoredOutput.from_json(each) for each in self.store.outputs(request_id)],
-            lambda stored, number: self.store.keep_output(request_id, number, stored.as_json()),
+            lambda stored, number: self._keep(request_id, stored, number),
             produced_at=self.store.submitted_at(request_id),
         )
+
+    def _keep(self, request_id: str, stored: StoredOutput, number: int) -> None:
+        """Write down that an output is stored, and count its bytes: an attempt that finds it there does not."""
+        self.store.keep_output(request_id, number, stored.as_json())
+        count_bytes(self._operator.model, stored.size)
 
     @cached_property
     def _outputs(self) -> OutputStore | None:

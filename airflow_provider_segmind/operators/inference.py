@@ -52,7 +52,7 @@ from airflow_provider_segmind.hooks.segmind import SegmindHook
 from airflow_provider_segmind.hooks.waiting import driven, fetch_completed, wait_for
 from airflow_provider_segmind.lineage.assets import tell_assets
 from airflow_provider_segmind.lineage.delivered import Delivered
-from airflow_provider_segmind.lineage.metrics import count
+from airflow_provider_segmind.lineage.metrics import count_failure, count_once
 from airflow_provider_segmind.operators.execution import Execution
 from airflow_provider_segmind.operators.options import check_literals
 from airflow_provider_segmind.rendering import UntrustedValuesUnrendered
@@ -104,7 +104,7 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
     templated.
 
     Each Asset among the task's ``outlets`` gets an event whose extra has ``url``, ``output_path``, ``request_id``,
-    ``model`` and ``cost``.
+    ``model`` and ``cost``; each AssetAlias an event with the URI of each stored file.
 
     XCom: the return value is the model's output (usually a URL; Segmind deletes files after seven days). Beside
     it ``request_id``, pushed as soon as it exists, ``result``, the whole answer, and ``metrics``: ``cost`` and
@@ -330,6 +330,7 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         try:
             return Execution(self, context)
         except InvalidParameterError as error:
+            count_failure(self.model, error)
             raise_task_failure(error)
 
     def _went_on(self, execution: Execution, begun: Begun) -> Any:
@@ -380,6 +381,9 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
 
     def _delivered(self, execution: Execution, result: RequestReport) -> Any:
         self._request_id = result.request_id
+        count_once(
+            execution.context, Delivered(self.model, result, None)
+        )  # charged, whatever becomes of the output
         push_result(execution.context, result)
         output = self.output_of(result)
         stored = execution.stored(result)
@@ -387,7 +391,6 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         self._finished = Delivered(self.model, result, output, stored)
         tell_assets(execution.context, self.outlets, self._finished)
         execution.end(result.request_id)
-        count(self._finished)
         self.log.info("Request %s is done. Metrics: %s", result.request_id, result.metrics)
         return output
 
@@ -401,6 +404,7 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         except SegmindError as error:
             error.request_id = error.request_id or execution.accepted or execution.store.undelivered()
             self._request_id = self._request_id or error.request_id
+            count_failure(self.model, error)
             if error.request_id is not None and isinstance(error, _NOTHING_MORE_TO_GET):
                 execution.end(error.request_id)
             raise_task_failure(error, remembered=remembered)

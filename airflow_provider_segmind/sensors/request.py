@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -23,6 +23,9 @@ from airflow_provider_segmind.exceptions import RequestTimeoutError, SegmindErro
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.hooks.segmind import SegmindHook
 from airflow_provider_segmind.hooks.waiting import fetch_completed, look_at
+from airflow_provider_segmind.lineage.assets import tell_assets
+from airflow_provider_segmind.lineage.delivered import Delivered
+from airflow_provider_segmind.lineage.metrics import count_failure, count_once
 from airflow_provider_segmind.rendering import UntrustedValuesUnrendered
 from airflow_provider_segmind.sensors.started import first_start
 from airflow_provider_segmind.triggers.driving import deferral_timeout
@@ -31,6 +34,7 @@ from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
 DEFAULT_TIMEOUT = 3600.0
 """Segmind keeps the record of a request for one hour: waiting longer cannot help."""
@@ -44,6 +48,8 @@ class SegmindRequestSensor(UntrustedValuesUnrendered, BaseSensorOperator):
     waiting for. Works as any sensor with ``mode="poke"`` or ``"reschedule"`` too, if ``deferrable=False``; lost
     connections, server errors and rate limits are waited out. A request that FAILED or has expired fails the
     task without a retry (``soft_fail=True`` skips it).
+
+    Each Asset among the task's ``outlets`` gets an event whose extra has ``url``, ``request_id`` and ``cost``.
 
     XCom: the return value is the request's output, for video models a URL; ``request_id``, ``result`` and
     ``metrics`` beside it, as from the operators.
@@ -77,6 +83,7 @@ class SegmindRequestSensor(UntrustedValuesUnrendered, BaseSensorOperator):
         self.segmind_conn_id = segmind_conn_id
         self.deferrable = deferrable
         self.poll_interval = poll_interval
+        self._finished: Delivered | None = None
         if is_literal(request_id):
             calls.checked_request_id(request_id)
         if is_literal(deferrable):
@@ -96,7 +103,7 @@ class SegmindRequestSensor(UntrustedValuesUnrendered, BaseSensorOperator):
             poll_interval = optional_seconds("poll_interval", self.poll_interval)
             deferrable = flag("deferrable", self.deferrable)
         except SegmindError as error:
-            raise AirflowFailException(str(error)) from error
+            self._fail(error)
         if deferrable:
             now = time.time()
             trigger = SegmindRequestTrigger(
@@ -120,7 +127,7 @@ class SegmindRequestSensor(UntrustedValuesUnrendered, BaseSensorOperator):
             if isinstance(found, RequestReport):
                 return PokeReturnValue(is_done=True, xcom_value=self._delivered(context, found))
         except SegmindError as error:
-            raise AirflowFailException(str(error)) from error
+            self._fail(error)
         self.log.info("Request %s: %s", self.request_id, found.trouble or found.state)
         return PokeReturnValue(is_done=False)
 
@@ -132,9 +139,20 @@ class SegmindRequestSensor(UntrustedValuesUnrendered, BaseSensorOperator):
                 found = fetch_completed(found.request_id, self.hook)
             return self._delivered(context, found)
         except RequestTimeoutError as error:
+            count_failure(None, error)
             raise AirflowSensorTimeout(f"{error.detail}. {self._lives_on()}") from error
         except SegmindError as error:
-            raise AirflowFailException(str(error)) from error
+            self._fail(error)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Return the request of this sensor. OpenLineage's provider asks, also if it failed."""
+        from airflow_provider_segmind.lineage.openlineage import lineage_of
+
+        return lineage_of(None, [], self.request_id, self._finished)
+
+    def _fail(self, error: SegmindError) -> NoReturn:
+        count_failure(None, error)
+        raise AirflowFailException(str(error)) from error
 
     def _lives_on(self) -> str:
         return (
@@ -143,6 +161,9 @@ class SegmindRequestSensor(UntrustedValuesUnrendered, BaseSensorOperator):
         )
 
     def _delivered(self, context: Context, result: RequestReport) -> Any:
+        self._finished = Delivered(None, result, model_output(result))
+        count_once(context, self._finished)
         push_request_id(context, result.request_id)
         push_result(context, result)
-        return model_output(result)
+        tell_assets(context, self.outlets, self._finished)
+        return self._finished.output

@@ -78,7 +78,7 @@ def test_any_model(emulator: RunningEmulator, run_example: Run) -> None:
 
 
 def test_a_clip_is_an_event_of_an_asset(emulator: RunningEmulator, run_example: Run, tmp_path: Path) -> None:
-    _make_assets_known()
+    make_assets_known(EXAMPLES)
     clip = run_example("segmind_make_clip", output_path=f"{tmp_path}/clip.mp4")["make_clip"]
     told = run_example("segmind_on_new_clip")["announce"]
     assert (clip.state, told.state) == ("success", "success")
@@ -86,11 +86,11 @@ def test_a_clip_is_an_event_of_an_asset(emulator: RunningEmulator, run_example: 
     assert clip.xcoms["output_path"] == f"{tmp_path}/clip.mp4"
 
 
-def _make_assets_known() -> None:
+def make_assets_known(folder: Path) -> None:
     """Write the DAGs and their assets to the database, as a scheduler's DAG processor would have done by now."""
     from airflow.cli import cli_parser
 
-    where = ["--subdir", str(EXAMPLES)] if Version(airflow_version) < Version("3") else []
+    where = ["--subdir", str(folder)] if Version(airflow_version) < Version("3") else []
     arguments = cli_parser.get_parser().parse_args(["dags", "reserialize", *where])
     arguments.func(arguments)
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_segmind.emulator.running import RunningEmulator
+from airflow_provider_segmind.hooks.segmind import SegmindHook
 
 pytest.importorskip("airflow.providers.openlineage", reason="the newest Airflow is tested with it")
 
@@ -22,20 +23,20 @@ IMAGE = Path(__file__).parents[2] / "example_dags" / "images" / "mug.jpg"
 
 @pytest.fixture
 def told(emulator: RunningEmulator, airflow_db: None, tmp_path: Path) -> Any:
-    """Run the DAG `kling` in an Airflow that sends lineage, and return the last event about its task."""
+    """Run a DAG in an Airflow that sends lineage, and return the last event about one of its tasks."""
 
-    def run(**conf: Any) -> dict[str, Any]:
+    def run(dag: str = "kling", task: str = "clip", **conf: Any) -> dict[str, Any]:
         log = tmp_path / "events.jsonl"
         transport = {"type": "file", "log_file_path": str(log), "append": True}
         subprocess.run(
-            [Path(sys.executable).with_name("airflow"), "dags", "test", "kling", "--conf", json.dumps(conf)],
+            [Path(sys.executable).with_name("airflow"), "dags", "test", dag, "--conf", json.dumps(conf)],
             env={**os.environ, "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport)},
             check=False,
             capture_output=True,
             timeout=120,
         )
         events = [json.loads(line) for line in log.read_text().splitlines()]
-        last: dict[str, Any] = [event for event in events if event["job"]["name"] == "kling.clip"][-1]
+        last: dict[str, Any] = [event for event in events if event["job"]["name"] == f"{dag}.{task}"][-1]
         return last
 
     return run
@@ -72,3 +73,25 @@ def test_a_run_that_stores_nothing_names_its_request_and_no_file(
     assert event["eventType"] == "FAIL"
     assert event["run"]["facets"]["segmind_request"]["requestId"] == charge["request_id"]
     assert ([each["name"] for each in event["inputs"]], event["outputs"]) == ([str(IMAGE)], [])
+
+
+def test_an_output_that_expires_is_no_dataset(told: Any) -> None:
+    event = told(start_image_url=str(IMAGE))
+    assert (event["eventType"], event["outputs"]) == ("COMPLETE", [])
+    assert event["run"]["facets"]["segmind_request"]["cost"] > 0
+
+
+def test_the_blocking_call_names_its_request(told: Any) -> None:
+    event = told("models", "sync_image")
+    facet = event["run"]["facets"]["segmind_request"]
+    assert (event["eventType"], event["outputs"], facet["model"]) == ("COMPLETE", [], "fast-text-to-image")
+    assert facet["requestId"]
+    assert facet["cost"] > 0
+
+
+def test_the_sensor_names_its_request(told: Any, emulator: RunningEmulator) -> None:
+    request_id = SegmindHook().submit("fast-text-to-image", {"prompt": "a fox"}).request_id
+    event = told("sensors", "deferred", request_id=request_id)
+    facet = event["run"]["facets"]["segmind_request"]
+    assert (event["eventType"], event["outputs"], facet["requestId"]) == ("COMPLETE", [], request_id)
+    assert facet["cost"] > 0

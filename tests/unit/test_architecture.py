@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "triggers": {"hooks", "api", "exceptions"},
     "delivery": {"api", "media", "exceptions"},
     "media": {"api", "exceptions"},
-    "durability": {"hooks", "api", "delivery", "media", "exceptions"},
+    "durability": {"hooks", "api", "delivery", "lineage", "media", "exceptions"},
     "lineage": {"api", "media", "exceptions"},
     "operators": {
         "durability",
@@ -36,7 +36,7 @@ MAY_IMPORT = {
         "delivery",
         "exceptions",
     },
-    "sensors": {"triggers", "hooks", "api", "arguments", "rendering", "delivery", "exceptions"},
+    "sensors": {"triggers", "lineage", "hooks", "api", "arguments", "rendering", "delivery", "exceptions"},
     "emulator": set(),
     "get_provider_info": {"hooks"},
 }

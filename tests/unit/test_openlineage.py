@@ -44,9 +44,17 @@ def test_a_file_is_named_as_openlineage_does_and_without_secrets(place: str, nam
     assert named(place) == name
 
 
-def test_what_is_not_stored_is_where_segmind_has_it() -> None:
-    (output,) = told(VIDEO).outputs
-    assert (output.namespace, output.name) == ("https://cdn.segmind.com", "out/a.mp4")
+@pytest.mark.parametrize(
+    "body",
+    [
+        VIDEO,
+        {"output": ["https://cdn.segmind.com/a.png", "https://cdn.segmind.com/b.png"]},
+        {"output": "a poem"},
+        {},
+    ],
+)
+def test_what_is_not_stored_is_no_dataset_as_its_url_expires(body: dict[str, Any]) -> None:
+    assert told(body).outputs == []
 
 
 def test_what_is_stored_is_there_and_has_a_size() -> None:
@@ -72,3 +80,10 @@ def test_a_run_that_has_come_to_no_request_has_its_images() -> None:
     lineage = lineage_of("m", ["/a.png"], None, None)
     assert ([each.name for each in lineage.inputs], lineage.outputs) == (["/a.png"], [])
     assert lineage.run_facets[FACET].requestId is None
+
+
+def test_a_sensor_knows_its_request_and_not_the_model() -> None:
+    delivered = Delivered(None, RequestReport("req-1", "COMPLETED", VIDEO), None)
+    lineage = lineage_of(None, [], "req-1", delivered)
+    facet = lineage.run_facets[FACET]
+    assert (facet.model, facet.requestId, facet.cost, lineage.outputs) == (None, "req-1", 0.91, [])
