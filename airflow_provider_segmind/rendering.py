@@ -13,9 +13,9 @@ class UntrustedValuesUnrendered:
     """
     Renders what a DAG's file says, and nothing else. A base class of this provider's tasks.
 
-    It leaves alone what ``expand()`` and ``expand_kwargs()`` map over, if another task made it. Airflow renders the
-    templates in values of ``expand_kwargs()``, and in those of ``expand()`` that a task has copied, unlike those in
-    plain XComs. They are names of files, rows of a table or answers of a server: a file named
+    It leaves alone what ``expand()`` and ``expand_kwargs()`` map over, if another task made it. Airflow renders
+    the templates in values of ``expand_kwargs()``, and in those of ``expand()`` that an operator has copied,
+    unlike those in plain XComs. They are names of files, rows of a table or answers of a server: a file named
     ``{{ conn.prod_db.password }}`` would have the password written wherever its name goes.
 
     In a DAG with ``render_template_as_native_obj=True``, Airflow makes the number 2026 of the prompt ``2026``. The
