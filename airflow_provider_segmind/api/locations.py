@@ -105,9 +105,12 @@ def checked_place(name: str, value: object) -> str:
     :param value: Text, a ``pathlib.Path``, or an ObjectStoragePath.
     :raises InvalidParameterError: If this is no such place.
     """
-    place = value.strip() if type(value) is str else _text_of(name, value)
-    if _is_fetchable(place):
-        return place
+    place = _text_of(name, value)
+    address = place.strip()
+    if _is_fetchable(address):
+        return address
+    if place[:1].isspace():  # as a template may lay it out; a name that only ends with a space is another name
+        place = address
     if not _is_meant_as_location(place):
         raise InvalidParameterError(
             name,

@@ -97,3 +97,14 @@ def test_what_s3_does_not_have_is_told(bucket: Any, place: str, words: str) -> N
     bucket.put_object(Key="folder/a.png", Body=IMAGE.read_bytes())
     with pytest.raises(InvalidParameterError, match=words):
         read_image("start_image_url", place, "storage")
+
+
+@pytest.mark.parametrize("end", [" ", "\n", "\u3000", "\t"], ids=repr)
+def test_an_image_whose_name_ends_in_white_space_is_not_another_one(
+    emulator: RunningEmulator, run_dag: Run, tmp_path: Path, end: str
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    (tmp_path / f"a.jpg{end}").write_bytes(IMAGE.read_bytes())
+    clip = run_dag("kling", start_image_url=f"{tmp_path}/a.jpg{end}")["clip"]
+    assert clip.state == "success"
+    assert content(sent(emulator)["start_image_url"]) == IMAGE.read_bytes()

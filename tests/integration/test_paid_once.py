@@ -67,6 +67,13 @@ def test_an_accepted_submit_without_an_answer_is_adopted(
     assert counted == {f"segmind.unresolved {KLING}": 1, f"segmind.adopted {KLING}": 1}
 
 
+@pytest.mark.parametrize("prompt", ["a\0b", "line\nbreaks\r\n\t", "🦊\u200d🔥 ünï"])
+def test_it_is_found_whatever_characters_are_in_it(emulator: RunningEmulator, run_dag: Run, prompt: str) -> None:
+    emulator.faults({"on": "submit", "count": 1, "drop": "after"})
+    clip = run_dag("kling", prompt=prompt)["clip"]
+    assert (clip.state, emulator.ledger()["submits"]) == ("success", 1)
+
+
 @MODES
 def test_a_submit_that_never_arrived_is_made_anew(
     emulator: RunningEmulator, run_dag: Run, deferrable: bool
