@@ -8,6 +8,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+
+# A machine that is busy with other things makes examples slowly, and is not at fault.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
+
 _home = tempfile.mkdtemp(prefix="segmind-airflow-")
 atexit.register(shutil.rmtree, _home, ignore_errors=True)
 
