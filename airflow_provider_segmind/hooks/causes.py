@@ -14,10 +14,10 @@ _INNER = ("__cause__", "__context__", "reason", "original_error", "os_error", "c
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and all that it wraps: HTTP libraries do so in their arguments and attributes, too."""
+    """Yield an error and all that it wraps, outer ones first: libraries do so in arguments and attributes, too."""
     waiting, seen = [error], set()
     while waiting:
-        each = waiting.pop()
+        each = waiting.pop(0)
         if id(each) in seen:
             continue
         seen.add(id(each))
