@@ -83,7 +83,7 @@ class _Lines:
 
 
 class CarefulConnection(HTTPConnection):
-    """A connection that gets whole answers, and can be told which addresses to try."""
+    """A connection that gets whole answers, and tries the addresses that it is given."""
 
     response_class = FinalAnswer
 
