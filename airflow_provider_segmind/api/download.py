@@ -179,7 +179,7 @@ class Download:
         )
 
     def _begin_behind_the_end(self, content_range: str) -> bool:
-        """Read an answer that there is no rest: the end of a chunked answer may be all that was lost of it."""
+        """Read an answer that nothing is left to send: the end of a chunked answer may be all that was lost."""
         end = _UNSATISFIED_RANGE.fullmatch(content_range)
         total = _number(end[1]) if end else None
         if total is not None and (total < self._on_wire or _differ(total, self._total)):

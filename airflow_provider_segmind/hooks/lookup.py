@@ -14,6 +14,7 @@ from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.exceptions import InvalidConnectionError, SegmindError, UnreachableError
 from airflow_provider_segmind.hooks.connection import (
     API_KEY_VARIABLE,
+    CONNECTION_TYPE,
     DEFAULT_CONNECTION_ID,
     SegmindConnection,
     connection_from_key,
@@ -21,8 +22,6 @@ from airflow_provider_segmind.hooks.connection import (
 )
 from airflow_provider_segmind.hooks.fields import is_name, read_extra
 from airflow_provider_segmind.hooks.versions import get_async_connection, mask_secret
-
-CONNECTION_TYPE = "segmind"
 
 _KEY = re.compile(r"SG_\w+")
 _LOGIN = re.compile(r"://\S*@")

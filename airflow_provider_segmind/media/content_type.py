@@ -378,7 +378,7 @@ def _settled(found: str | None, announced: Sequence[str]) -> str:
 
 
 def _is_binary(media_type: str) -> bool:
-    """Whether a file of this type is no text."""
+    """Whether a file of this type is something else than text."""
     if is_textual(media_type) or media_type == OPAQUE:
         return False
     return media_type in _SUFFIXES or media_type.startswith(("video/", "image/", "audio/"))

@@ -2,7 +2,7 @@
 Every reader of ``api``, fed with answers that are nearly right, and with answers that are not.
 
 Only a SegmindError may escape. What is read is plain JSON of bounded size, and what is said is one clean line.
-It looks at the same examples each time, for about ten seconds; ``FUZZ_EXAMPLES=20000`` has it look at more.
+It looks at the same examples each time, for a few seconds; ``FUZZ_EXAMPLES=20000`` has it look at more.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from airflow_provider_segmind.api.resolve import LostSubmit, Traces, find_lost
 from airflow_provider_segmind.exceptions import SegmindError, error_as_json, error_from_json
 from airflow_provider_segmind.triggers.events import completed_event, error_event, read_event, traces_event
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
 fuzzed = settings(
     max_examples=EXAMPLES,
     derandomize=True,
