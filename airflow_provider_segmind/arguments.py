@@ -50,11 +50,15 @@ def with_plain_collections(value: Any) -> Any:
     return value
 
 
+MOST_SECONDS = 366 * 24 * 3600.0
+"""A year. Dates overflow beyond some thousand years, and a task would only notice when it has paid."""
+
+
 def seconds(name: str, value: Any) -> float:
     """Return a positive number of seconds."""
     number = _number(value)
-    if number is None or number <= 0:
-        raise InvalidParameterError(name, f"must be a positive number of seconds, not {value!r}")
+    if number is None or not 0 < number <= MOST_SECONDS:
+        raise InvalidParameterError(name, f"must be a positive number of seconds, a year at most, not {value!r}")
     return number
 
 

@@ -26,6 +26,7 @@ KLING: dict[str, Any] = {"task_id": "clip", "prompt": "zoom", "start_image_url":
         ("prompt", " "),
         ("timeout", 0),
         ("timeout", "soon"),
+        ("timeout", 1e12),
         ("poll_interval", -1),
         ("deferrable", "perhaps"),
         ("wait_for_completion", "perhaps"),
