@@ -150,7 +150,7 @@ def checked_places(parameters: Mapping[str, Any], names: Sequence[str]) -> Mappi
     for name in names:
         if name not in parameters:
             raise InvalidParameterError(
-                "upload", f"there is no parameter {name!r}; there are {sorted(parameters)}"
+                "upload", f"there is no parameter {name!r}; there are {sorted(map(str, parameters))}"
             )
         value, shown = parameters[name], f"parameters[{name!r}]"
         if isinstance(value, (list, tuple)):

@@ -50,6 +50,24 @@ def define(monkeypatch: pytest.MonkeyPatch, definition: Any, conn_id: str = "c")
 
 
 @pytest.mark.parametrize(
+    "conn_id",
+    [None, 5, KEY, f"segmind://:{KEY}@/", "segmind://u:hunter2/x@h", f'{{"password": "{KEY}"}}'],
+    ids=repr,
+)
+def test_what_is_not_an_id_is_refused_and_not_repeated(conn_id: Any, look_up: LookUp) -> None:
+    with pytest.raises(InvalidConnectionError, match="segmind_conn_id must be the id of a connection") as caught:
+        look_up(conn_id)
+    assert KEY not in shown_of(caught.value)
+    assert "hunter2" not in shown_of(caught.value)
+
+
+@pytest.mark.parametrize("conn_id", ["segmind_SG_prod", "a.b-c", "vault://segmind"])
+def test_odd_ids_are_looked_up(conn_id: str, look_up: LookUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    define(monkeypatch, {"conn_type": "segmind", "password": KEY}, conn_id)
+    assert look_up(conn_id).api_key == KEY
+
+
+@pytest.mark.parametrize(
     ("definition", "found"),
     [
         ({"conn_type": "http", "host": "https://api.other.example"}, "'http'"),
