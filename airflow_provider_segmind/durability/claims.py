@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_segmind.delivery import REQUEST_ID_KEY, push_request_id
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow_provider_segmind.compat import Context
 
 CLAIM_KEY = "segmind_claim"
 SETTLING = 2.0

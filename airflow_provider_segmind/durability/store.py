@@ -12,7 +12,7 @@ from airflow_provider_segmind.durability.record import RecordState, RequestRecor
 from airflow_provider_segmind.exceptions import SegmindError
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow_provider_segmind.compat import Context
 
 KEY = "segmind_request"
 UPLOADS_KEY = "segmind_uploads"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import Stats
+from airflow_provider_segmind.compat import Stats
 
 if TYPE_CHECKING:
     from airflow_provider_segmind.lineage.delivered import Delivered
