@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset
 
 from airflow_provider_segmind.api.answers import RequestReport
+from airflow_provider_segmind.compat import Asset
 from airflow_provider_segmind.lineage import metrics
 from airflow_provider_segmind.lineage.assets import facts_of, tell_assets
 from airflow_provider_segmind.lineage.delivered import Delivered

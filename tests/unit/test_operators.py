@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, BaseOperator
 
 from airflow_provider_segmind.arguments import flag, is_literal, optional_seconds, seconds
+from airflow_provider_segmind.compat import DAG, BaseOperator
 from airflow_provider_segmind.exceptions import InvalidParameterError
 from airflow_provider_segmind.operators.inference import SegmindInferenceOperator
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
