@@ -9,11 +9,12 @@ VENV := $(if $(filter 3.3,$(AIRFLOW)),$(DEFAULT_VENV),.venvs/$(AIRFLOW))
 CONSTRAINTS := constraints/airflow-$(AIRFLOW).txt
 BIN := $(VENV)/bin
 VERSIONS := 2.11 3.0 3.1 3.2
+PYTHONS := 3.12 3.13
 COMMA := ,
 FORGETFUL := tests/integration/test_paid_once.py::test_an_airflow_that_cannot_remember_says_so
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test test-interrupted test-long test-crashes test-pipeline bench check check-versions version-% test-lowest build format constraints clean
+.PHONY: help install demo ui test test-interrupted test-long test-crashes test-pipeline bench check check-versions check-dated check-pythons test-lowest build format constraints clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +87,40 @@ $(LOWEST)/.installed: pyproject.toml constraints/lowest.txt
 	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct \
 		--constraint constraints/lowest.txt --editable '.[emulator,openlineage]' --group test
 	@touch $@
+
+check-dated: $(addprefix dated-,$(VERSIONS) 3.3) dated-newest ## Run the unit tests and one clip on a real Airflow with the packages of each release's day, and with the newest betas
+
+dated-%: .venvs/dated-%/.installed
+	.venvs/dated-$*/bin/python -m pytest -q --numprocesses 2 tests/unit
+	timeout --kill-after 60 480 .venvs/dated-$*/bin/python -m pytest -q tests/e2e/test_one_clip.py
+
+.venvs/dated-%/.installed: pyproject.toml constraints/dated-%.txt
+	$(call install_pinned,.venvs/dated-$*,constraints/dated-$*.txt)
+
+check-pythons: $(addprefix python-,$(PYTHONS)) ## Run the unit tests on newer Pythons, where there are any
+
+python-%:
+	@python=$$(for each in python$* "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$*.*/bin/python; do \
+		"$$each" -c '' 2>/dev/null && echo "$$each" && break; done); \
+	if [ -n "$$python" ]; then $(MAKE) --no-print-directory test-python-$* PYTHON="$$python"; \
+	else echo "This machine has no Python $*: the unit tests are not run on it"; fi
+
+test-python-%: .venvs/python-%/.installed
+	.venvs/python-$*/bin/python -m pytest -q --numprocesses 2 tests/unit
+
+.venvs/python-%/.installed: pyproject.toml constraints/airflow-3.3.txt
+	$(call install_pinned,.venvs/python-$*,constraints/airflow-3.3.txt)
+
+.PRECIOUS: .venvs/dated-%/.installed .venvs/python-%/.installed
+
+# Into the virtual environment $(1), with the pins $(2).
+define install_pinned
+	$(PYTHON) -m venv --clear $(1)
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(1)/bin/uv pip install --quiet --python $(1)/bin/python --constraint $(2) \
+		--editable '.[emulator,openlineage]' --group test --group postgres
+	@touch $(1)/.installed
+endef
 
 format: install ## Format the code
 	$(BIN)/ruff check --fix .

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowFailException
-
+from airflow_provider_segmind.compat import AirflowFailException
 from airflow_provider_segmind.exceptions import (
     DownloadError,
     OutputError,
@@ -19,9 +18,8 @@ from airflow_provider_segmind.exceptions import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow.providers.common.compat.sdk import Context
-
     from airflow_provider_segmind.api.answers import RequestReport
+    from airflow_provider_segmind.compat import Context
     from airflow_provider_segmind.media.storing import StoredOutput
 
 REQUEST_ID_KEY = "request_id"

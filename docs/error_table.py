@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import trustme
-from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_segmind.api.follow import FollowedRequest
 from airflow_provider_segmind.api.kling import MODEL
+from airflow_provider_segmind.compat import AirflowFailException
 from airflow_provider_segmind.delivery import task_failure
 from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
 from airflow_provider_segmind.exceptions import SegmindError

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from airflow.providers.common.compat.sdk import DAG, Param
-
+from airflow_provider_segmind.compat import DAG, Param
 from airflow_provider_segmind.operators.inference import SegmindInferenceOperator
 
 with DAG(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from airflow.providers.common.compat.sdk import DAG, task
-
+from airflow_provider_segmind.compat import DAG, task
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 from airflow_provider_segmind.sensors.request import SegmindRequestSensor
 

@@ -15,8 +15,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, Param, task
-
+from airflow_provider_segmind.compat import DAG, ObjectStoragePath, Param, task
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 
 IMAGES = (".png", ".jpg", ".jpeg", ".webp")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from airflow.providers.common.compat.sdk import DAG, Param, task
-
+from airflow_provider_segmind.compat import DAG, Param, task
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 
 EXAMPLE_IMAGES = "https://segmind-resources.s3.amazonaws.com/output"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from airflow.providers.common.compat.sdk import DAG, Asset, Param, get_current_context, task
 from pendulum import datetime
 
+from airflow_provider_segmind.compat import DAG, Asset, Param, get_current_context, task
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 
 CLIP = Asset("segmind://clips/product")

@@ -12,7 +12,7 @@ from airflow_provider_segmind.delivery import REQUEST_ID_KEY, push_request_id
 from airflow_provider_segmind.exceptions import SegmindError
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow_provider_segmind.compat import Context
 
 CLAIM_KEY = "segmind_claim"
 CLAIM_VERSION = 1

@@ -17,7 +17,7 @@ from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.media.storing import StoredOutput
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow_provider_segmind.compat import Context
 
 KEY = "segmind_request"
 UPLOADS_KEY = "segmind_uploads"

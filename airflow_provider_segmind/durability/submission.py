@@ -9,14 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow.providers.common.compat.sdk import Stats
-
 from airflow_provider_segmind.api.answers import RequestReport
 from airflow_provider_segmind.api.awaited_turn import AwaitedTurn, turn_after
 from airflow_provider_segmind.api.fingerprint import fingerprint
 from airflow_provider_segmind.api.locations import without_login
 from airflow_provider_segmind.api.resolve import LATEST_ROW, LostSubmit, Traces
 from airflow_provider_segmind.api.text import one_line
+from airflow_provider_segmind.compat import Stats
 from airflow_provider_segmind.durability.claims import Claims
 from airflow_provider_segmind.durability.record import (
     Reattach,

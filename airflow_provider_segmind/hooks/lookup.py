@@ -7,10 +7,10 @@ import os
 import re
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException, BaseHook
 from asgiref.sync import sync_to_async
 
 from airflow_provider_segmind.api.text import one_line
+from airflow_provider_segmind.compat import AirflowException, AirflowNotFoundException, BaseHook
 from airflow_provider_segmind.exceptions import InvalidConnectionError, SegmindError, UnreachableError
 from airflow_provider_segmind.hooks.connection import (
     API_KEY_VARIABLE,

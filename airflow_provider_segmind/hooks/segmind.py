@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any, Self, TypeVar
 
 import tenacity
-from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.answers import (
@@ -22,6 +21,7 @@ from airflow_provider_segmind.api.answers import (
 )
 from airflow_provider_segmind.api.call import Call
 from airflow_provider_segmind.api.download import Download
+from airflow_provider_segmind.compat import BaseHook
 from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.hooks import form
 from airflow_provider_segmind.hooks.blocking import BlockingTransport

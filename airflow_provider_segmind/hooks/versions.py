@@ -1,22 +1,14 @@
-"""What older versions of Airflow and of its common.compat provider do not have, in one place."""
+"""How older versions of Airflow and of its common.compat provider differ in what they do, in one place."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow.providers.common.compat.sdk import BaseHook, Connection
 from asgiref.sync import sync_to_async
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from airflow_provider_segmind.compat import BaseHook, Connection, mask_secret
 
-_HOMES_OF_MASK_SECRET = (
-    "airflow.providers.common.compat.sdk",  # 1.22 and later
-    "airflow.sdk.log",
-    "airflow.sdk.execution_time.secrets_masker",
-    "airflow.utils.log.secrets_masker",
-)
+__all__ = ["get_async_connection", "mask_secret"]
 
 
 async def get_async_connection(conn_id: str) -> Any:
@@ -31,17 +23,3 @@ async def get_async_connection(conn_id: str) -> Any:
     if hasattr(Connection, "aextra_dejson"):
         return await BaseHook.aget_connection(conn_id)
     return await sync_to_async(BaseHook.get_connection)(conn_id)
-
-
-def _find_mask_secret() -> Callable[..., None]:
-    for module in _HOMES_OF_MASK_SECRET:
-        try:
-            found: Callable[..., None] = import_module(module).mask_secret
-        except (ImportError, AttributeError):
-            continue
-        return found
-    raise ImportError("this version of Airflow has no mask_secret")
-
-
-mask_secret = _find_mask_secret()
-"""Airflow's ``mask_secret(secret)``, which keeps a text out of logs and rendered fields."""

@@ -7,15 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow.providers.common.compat.sdk import Asset, AssetAlias
-
 from airflow_provider_segmind.api.locations import Location
 from airflow_provider_segmind.api.output import output_urls
+from airflow_provider_segmind.compat import Asset, AssetAlias
 from airflow_provider_segmind.exceptions import UnusableOutputError
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_segmind.compat import Context
     from airflow_provider_segmind.lineage.delivered import Delivered
 
 _ALLOWED_IN_PATH = "/:@!$&'()*+,;=~"

@@ -7,14 +7,12 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import Stats
-
 from airflow_provider_segmind.api.calls import checked_model
+from airflow_provider_segmind.compat import Stats
 from airflow_provider_segmind.exceptions import InvalidParameterError, SegmindError
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_segmind.compat import Context
     from airflow_provider_segmind.lineage.delivered import Delivered
 
 COUNTED_KEY = "segmind_counted"

@@ -6,10 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from airflow.providers.common.compat.sdk import conf
-
 from airflow_provider_segmind.api.location_rules import shown
 from airflow_provider_segmind.api.text import one_line
+from airflow_provider_segmind.compat import conf
 from airflow_provider_segmind.exceptions import InvalidParameterError
 
 SECTION, OPTION = "segmind", "allowed_local_paths"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, ObjectStoragePath
-
 from airflow_provider_segmind.api.location_rules import shown
 from airflow_provider_segmind.api.locations import Location
+from airflow_provider_segmind.compat import AirflowNotFoundException, BaseHook, ObjectStoragePath
 from airflow_provider_segmind.exceptions import InvalidParameterError
 
 PATIENCE = 20.0

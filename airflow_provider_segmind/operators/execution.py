@@ -15,9 +15,8 @@ from airflow_provider_segmind.media.storing import OutputStore, StoredOutput
 from airflow_provider_segmind.operators.options import Options
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
     from airflow_provider_segmind.api.answers import RequestReport
+    from airflow_provider_segmind.compat import Context
     from airflow_provider_segmind.operators.inference import SegmindInferenceOperator
 
 

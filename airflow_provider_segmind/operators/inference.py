@@ -9,14 +9,6 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import (
-    AirflowException,
-    AirflowFailException,
-    AirflowSkipException,
-    BaseOperator,
-    TaskDeferred,
-)
-
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.awaited_turn import AwaitedTurn
 from airflow_provider_segmind.api.file_names import name_after
@@ -31,6 +23,13 @@ from airflow_provider_segmind.arguments import (
     optional_text,
     with_paths_as_text,
     with_plain_collections,
+)
+from airflow_provider_segmind.compat import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    BaseOperator,
+    TaskDeferred,
 )
 from airflow_provider_segmind.delivery import (
     REQUEST_ID_KEY,
@@ -63,10 +62,10 @@ from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
 from airflow_provider_segmind.triggers.turn import SegmindTurnTrigger
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_segmind.api.answers import RequestReport
+    from airflow_provider_segmind.compat import Context
 
 SegmindTrigger = SegmindRequestTrigger | SegmindLostSubmitTrigger | SegmindTurnTrigger
 

@@ -8,13 +8,12 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
-
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.answers import RequestReport, RequestState
 from airflow_provider_segmind.api.portable import portable
 from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.arguments import is_literal, seconds, with_plain_collections
+from airflow_provider_segmind.compat import AirflowFailException, BaseOperator
 from airflow_provider_segmind.delivery import METRICS_KEY, RESULT_KEY, push_request_id, raise_task_failure
 from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
@@ -25,10 +24,10 @@ from airflow_provider_segmind.lineage.metrics import count, count_failure
 from airflow_provider_segmind.rendering import UntrustedValuesUnrendered
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_segmind.api.answers import SyncAnswer
+    from airflow_provider_segmind.compat import Context
 
 MARGIN = 5.0
 """Seconds before ``execution_timeout`` in which an answer must come, so that Segmind's own words are seen."""

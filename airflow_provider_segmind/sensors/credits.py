@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseSensorOperator, PokeReturnValue
-
 from airflow_provider_segmind.arguments import amount, is_literal
+from airflow_provider_segmind.compat import AirflowFailException, BaseSensorOperator, PokeReturnValue
 from airflow_provider_segmind.exceptions import PASSING_TROUBLE, SegmindError
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.hooks.segmind import SegmindHook
 from airflow_provider_segmind.rendering import UntrustedValuesUnrendered
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow_provider_segmind.compat import Context
 
 
 class SegmindCreditsSensor(UntrustedValuesUnrendered, BaseSensorOperator):

@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import (
+from airflow_provider_segmind.api import calls
+from airflow_provider_segmind.api.answers import RequestReport
+from airflow_provider_segmind.api.output import model_output
+from airflow_provider_segmind.arguments import flag, is_literal, optional_seconds
+from airflow_provider_segmind.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
     BaseSensorOperator,
     PokeReturnValue,
 )
-
-from airflow_provider_segmind.api import calls
-from airflow_provider_segmind.api.answers import RequestReport
-from airflow_provider_segmind.api.output import model_output
-from airflow_provider_segmind.arguments import flag, is_literal, optional_seconds
 from airflow_provider_segmind.delivery import push_request_id, push_result
 from airflow_provider_segmind.exceptions import RequestTimeoutError, SegmindError
 from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
@@ -33,8 +32,9 @@ from airflow_provider_segmind.triggers.events import LargeResult, read_event
 from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
+
+    from airflow_provider_segmind.compat import Context
 
 DEFAULT_TIMEOUT = 3600.0
 """Segmind keeps the record of a request for one hour: waiting longer cannot help."""

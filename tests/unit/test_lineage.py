@@ -6,9 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
 from airflow_provider_segmind.api.answers import RequestReport
+from airflow_provider_segmind.compat import Asset, AssetAlias
 from airflow_provider_segmind.lineage.assets import asset_uri, facts_of, tell_assets
 from airflow_provider_segmind.lineage.delivered import Delivered
 from airflow_provider_segmind.media.storing import StoredOutput

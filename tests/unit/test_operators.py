@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, BaseOperator, ObjectStoragePath
 
 from airflow_provider_segmind.api.answers import SyncAnswer
 from airflow_provider_segmind.arguments import flag, is_literal, optional_seconds, seconds
+from airflow_provider_segmind.compat import DAG, BaseOperator, ObjectStoragePath
 from airflow_provider_segmind.exceptions import InvalidParameterError
 from airflow_provider_segmind.operators.inference import SegmindInferenceOperator
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_segmind import exceptions
+from airflow_provider_segmind.compat import AirflowFailException
 from airflow_provider_segmind.delivery import raise_task_failure
 from airflow_provider_segmind.exceptions import InvalidParameterError, SegmindError
 

@@ -1,0 +1,57 @@
+"""The provider loads wherever the installed Airflow and common.compat have the names that it needs."""
+
+from __future__ import annotations
+
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import airflow_provider_segmind
+from airflow_provider_segmind import compat
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "example_dags").glob("*.py"))
+NOT_FOR_ALL = {"openlineage", "__main__"}
+"""One needs an extra, the other one starts the emulator."""
+MODULES = [
+    each.name
+    for each in pkgutil.walk_packages(airflow_provider_segmind.__path__, f"{airflow_provider_segmind.__name__}.")
+    if each.name.rpartition(".")[2] not in NOT_FOR_ALL
+]
+WITHOUT_SDK = """
+import importlib, runpy, sys
+from airflow_provider_segmind import compat
+COMMON = compat.COMMON
+compat.COMMON = "airflow.providers.common.compat.absent"  # as with common.compat 1.7
+"""
+
+
+def run(code: str) -> None:
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_module_and_example_loads_without_the_sdk_of_common_compat() -> None:
+    assert len(MODULES) > 50
+    assert EXAMPLES
+    run(
+        f"{WITHOUT_SDK}\n"
+        f"for name in {MODULES}: importlib.import_module(name)\n"
+        f"for path in {[str(path) for path in EXAMPLES]}: runpy.run_path(path)\n"
+    )
+
+
+def test_without_it_the_names_are_the_same_things() -> None:
+    """Another class of the same name would not be what Airflow raises, or what it looks for."""
+    run(
+        f"{WITHOUT_SDK}\n"
+        "found = {name: getattr(compat, name) for name in compat.NAMES}\n"
+        "try: sdk = importlib.import_module(COMMON)\n"
+        "except ImportError: sys.exit()\n"
+        "others = [name for name, each in found.items() if getattr(sdk, name, each) is not each]\n"
+        "assert not others, others\n"
+    )
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    assert not hasattr(compat, "NoSuchName")
