@@ -10,51 +10,71 @@ from typing import Any
 from airflow_provider_segmind.exceptions import InvalidParameterError
 
 _TEMPLATE_MARKS = ("{{", "{%", "{#")
+LONGEST_TIME = 1e9
+"""Seconds, some thirty years: clocks and dates have an end, and a task would see that only after paying."""
+
+MOST_LEVELS = 200
+"""Of parameters: whatever walks them by recursion has room for about twice as many."""
+
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 
 
-def is_literal(value: object) -> bool:
-    """Whether an argument is known when the DAG is parsed: neither a template nor another task's output."""
+def is_literal(value: object, level: int = 0) -> bool:
+    """
+    Whether an argument is known when the DAG is parsed: neither a template nor another task's output.
+
+    :raises InvalidParameterError: If it has more than 200 levels.
+    """
+    _check_level(level)
     if isinstance(value, str):
         return not any(mark in value for mark in _TEMPLATE_MARKS)
     if isinstance(value, dict):
-        return all(is_literal(part) for part in value.values())
+        return all(is_literal(part, level + 1) for part in value.values())
     if isinstance(value, (list, tuple, set)):
-        return all(is_literal(part) for part in value)
-    if isinstance(value, os.PathLike):
+        return all(is_literal(part, level + 1) for part in value)
+    if isinstance(value, os.PathLike) or hasattr(value, "storage_options"):  # as any ObjectStoragePath has
         return is_literal(str(value))
     return not hasattr(value, "resolve")
 
 
-def with_paths_as_text(value: Any) -> Any:
+def with_paths_as_text(value: Any, level: int = 0) -> Any:
     """
     Return a value with texts in place of the ``pathlib.Path`` in it: Airflow 2.11 would take one for an XCom.
 
     An ObjectStoragePath stays: Airflow knows it, and it has a connection.
+
+    :raises InvalidParameterError: If it has more than 200 levels.
     """
+    _check_level(level)
     if isinstance(value, os.PathLike) and not hasattr(value, "storage_options"):
         return os.fspath(value)
     if type(value) is dict:
-        return {name: with_paths_as_text(part) for name, part in value.items()}
+        return {name: with_paths_as_text(part, level + 1) for name, part in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(with_paths_as_text(part) for part in value)
+        return type(value)(with_paths_as_text(part, level + 1) for part in value)
     return value
 
 
-def with_plain_collections(value: Any) -> Any:
-    """Return a value with dicts and lists in place of other collections, such as the XComs of a mapped task."""
+def with_plain_collections(value: Any, level: int = 0) -> Any:
+    """
+    Return a value with dicts and lists in place of other collections, such as the XComs of a mapped task.
+
+    :raises InvalidParameterError: If it has more than 200 levels.
+    """
+    _check_level(level)
     if isinstance(value, Mapping):
-        return {name: with_plain_collections(part) for name, part in value.items()}
+        return {name: with_plain_collections(part, level + 1) for name, part in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray)):
-        return [with_plain_collections(part) for part in value]
+        return [with_plain_collections(part, level + 1) for part in value]
     return value
 
 
 def seconds(name: str, value: Any) -> float:
-    """Return a positive number of seconds."""
+    """Return a positive number of seconds, of a billion at most."""
     number = _number(value)
-    if number is None or number <= 0:
-        raise InvalidParameterError(name, f"must be a positive number of seconds, not {value!r}")
+    if number is None or not 0 < number <= LONGEST_TIME:
+        problem = f"must be a positive number of seconds, {LONGEST_TIME:,.0f} at most, not {value!r}"
+        raise InvalidParameterError(name, problem)
     return number
 
 
@@ -102,6 +122,11 @@ def names(name: str, value: Any) -> tuple[str, ...]:
     if isinstance(found, list) and all(isinstance(each, str) and each for each in found):
         return tuple(found)
     raise InvalidParameterError(name, f"must be a list of names, not {value!r}")
+
+
+def _check_level(level: int) -> None:
+    if level > MOST_LEVELS:
+        raise InvalidParameterError("parameters", f"must not be nested more than {MOST_LEVELS} levels deep")
 
 
 def _number(value: Any) -> float | None:

@@ -57,7 +57,7 @@ def push_stored(context: Context, stored: Sequence[StoredOutput]) -> None:
 
 def task_failure(error: SegmindError, *, remembered: bool = False) -> Exception:
     """
-    Return what to raise from a task: what no retry can mend must not burn the task's retries.
+    Return what to raise from a task: what no retry can help must not burn the task's retries.
 
     :param remembered: Whether the next try will know the request, so that it goes on with it instead of paying
         for another one.

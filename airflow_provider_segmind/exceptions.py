@@ -21,6 +21,11 @@ LONGEST_DETAIL = 2000
 
 LONGEST_REQUEST_ID = 200
 
+_CONTINUES = (
+    "The request itself continues at Segmind and will be charged if it completes. Once this is fixed, wait for it "
+    "with SegmindRequestSensor."
+)
+
 _SPACES = re.compile(r"\s+")
 _INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
@@ -74,18 +79,15 @@ class SegmindError(Exception):
 
 class RefusedError(SegmindError):
     """
-    Segmind refused the call, and would again: no retry can mend it.
+    Segmind refused the call, and would again: no retry can help.
 
-    A refused submit is not charged. A request that was only asked about lives on.
+    A refused submit is not charged. A request that was only asked about continues.
     """
 
     def _advice(self) -> str:
         if self.request_id is None:
             return self.advice
-        return (
-            "The request itself lives on at Segmind and will be charged if it completes. Once this is mended, "
-            "wait for it with SegmindRequestSensor."
-        )
+        return _CONTINUES
 
 
 class InvalidParameterError(SegmindError, ValueError):
@@ -238,10 +240,7 @@ class UntrustedCertificateError(SegmindError):
     def _advice(self) -> str:
         if self.request_id is None:
             return self.advice
-        return (
-            f"{self.advice} The request itself continues at Segmind and will be charged if it completes. Once "
-            "this is fixed, wait for it with SegmindRequestSensor."
-        )
+        return f"{self.advice} {_CONTINUES}"
 
 
 class UnreadableResponseError(SegmindError):
@@ -298,7 +297,7 @@ class OutputError(SegmindError):
 class OutputNotStoredError(OutputError):
     """The storage did not take the output, which may pass: no permission, no space, a bucket that is not there."""
 
-    advice = "It was charged, and lies at Segmind for seven days. Look at output_path and output_conn_id."
+    advice = "It was charged, and stays at Segmind for seven days. Look at output_path and output_conn_id."
 
 
 class DownloadError(OutputError):
@@ -309,7 +308,7 @@ class DownloadError(OutputError):
     """
 
     summary = "The output could not be fetched"
-    advice = "It was charged, and lies at Segmind for seven days."
+    advice = "It was charged, and stays at Segmind for seven days."
 
     def __init__(
         self, detail: str, *, status: int | None = None, request_id: str | None = None, may_resume: bool = False

@@ -1,10 +1,11 @@
-"""What Airflow's providers manager is told about this provider."""
+"""What Airflow's providers manager reads about this provider."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from airflow_provider_segmind.hooks import form
+from airflow_provider_segmind.hooks.connection import CONNECTION_TYPE
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -52,7 +53,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "connection-types": [
             {
-                "connection-type": form.CONNECTION_TYPE,
+                "connection-type": CONNECTION_TYPE,
                 "hook-class-name": "airflow_provider_segmind.hooks.segmind.SegmindHook",
                 "hook-name": "Segmind",
                 "conn-fields": form.FIELDS,

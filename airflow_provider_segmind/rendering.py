@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from jinja2.nativetypes import NativeEnvironment
@@ -13,10 +13,10 @@ class UntrustedValuesUnrendered:
     """
     Renders what a DAG's file says, and nothing else. A base class of this provider's tasks.
 
-    It leaves alone what ``expand_kwargs`` maps over, if another task made it. Airflow renders the templates in
-    such values, unlike those of ``expand()`` and of plain XComs. They are names of files, rows of a table or
-    answers of a server: a file named ``{{ conn.prod_db.password }}`` would have the password written wherever its
-    name goes.
+    It leaves alone what ``expand()`` and ``expand_kwargs()`` map over, if another task made it. Airflow renders
+    the templates in values of ``expand_kwargs()``, and in those of ``expand()`` that an operator has copied,
+    unlike those in plain XComs. They are names of files, rows of a table or answers of a server: a file named
+    ``{{ conn.prod_db.password }}`` would have the password written wherever its name goes.
 
     In a DAG with ``render_template_as_native_obj=True``, Airflow makes the number 2026 of the prompt ``2026``. The
     arguments in ``text_fields`` stay texts.
@@ -50,17 +50,17 @@ class UntrustedValuesUnrendered:
         )
 
 
-def _names_written_in_the_dag(context: Any, task: Any) -> Mapping[str, Any] | None:
-    """Return the arguments of a task that its DAG's file gives, by name; None if it gives all of them."""
+def _names_written_in_the_dag(context: Any, task: Any) -> Container[str] | None:
+    """Return the names of the arguments of a task that its DAG's file gives; None if it gives all of them."""
     mapped: Any = context["dag"].task_dict.get(getattr(task, "task_id", None)) if "dag" in context else None
     mappings = getattr(getattr(mapped, "expand_input", None), "value", None)
-    if mappings is None or isinstance(
-        mappings, Mapping
-    ):  # not mapped, or by expand(), which Airflow does not render
+    if mappings is None:  # not mapped
         return None
+    if isinstance(mappings, Mapping):  # by expand(); what another task makes has a `resolve`
+        return {*mapped.partial_kwargs, *(name for name, each in mappings.items() if not hasattr(each, "resolve"))}
     if isinstance(mappings, (list, tuple)) and isinstance(mappings[context["ti"].map_index], Mapping):
         return None
-    written: Mapping[str, Any] = mapped.partial_kwargs
+    written: Container[str] = mapped.partial_kwargs
     return written
 
 

@@ -10,6 +10,18 @@ from typing import Any
 
 KEY = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
 
+DOWN = {
+    "conn_type": "aws",
+    "login": "key",
+    "password": "secret",
+    "extra": {
+        "endpoint_url": "http://127.0.0.1:1",
+        "region_name": "us-east-1",
+        "config_kwargs": {"retries": {"total_max_attempts": 1}},
+    },
+}
+"""The Airflow connection to a server that is down: nothing listens on port 1. It is asked once, without pauses."""
+
 
 @dataclass(frozen=True)
 class S3:

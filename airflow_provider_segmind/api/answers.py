@@ -13,7 +13,7 @@ from airflow_provider_segmind.api.documents import Allowance, read_beginning, re
 from airflow_provider_segmind.api.error_texts import error_text
 from airflow_provider_segmind.api.errors import error_for
 from airflow_provider_segmind.api.figures import read_metrics, read_number
-from airflow_provider_segmind.api.history import HistoryEntry, HistoryPage, read_entry, read_page
+from airflow_provider_segmind.api.history import HistoryEntry, HistoryPage, read_entry, read_page, read_state
 from airflow_provider_segmind.api.request_ids import canonical_id, read_request_id
 from airflow_provider_segmind.api.text import first_names, one_line
 from airflow_provider_segmind.api.web_address import is_web_address
@@ -43,9 +43,6 @@ __all__ = [
 ]
 
 Json = dict[str, Any]
-
-LONGEST_STATE = 40
-"""Characters of a state that this version does not know."""
 
 WORKERS_WEIGHT = 4_000_000
 """What may be read of an answer that only workers ask for, where a second of work holds up nobody else."""
@@ -182,7 +179,7 @@ def report(call: Call[Any], response: Response) -> RequestReport:
     document = (_mapping(response) if response.complete else read_beginning(response.body)) or {}
     if _is_of_another(document, request_id):
         document = {}
-    state = _state(document.get("status"))
+    state = read_state(document.get("status"))
     if state == RequestState.FAILED or (state == RequestState.COMPLETED and response.complete):
         return RequestReport(request_id, state, document)
     if not response.ok:
@@ -272,10 +269,6 @@ def uploaded(call: Call[Any], response: Response, count: int | None = None) -> t
             f"{call}: {len(urls)} addresses for {count} uploaded files", status=response.status
         )
     return tuple(urls)
-
-
-def _state(status: object) -> str:
-    return one_line(status.strip()[:LONGEST_STATE].upper(), LONGEST_STATE) if isinstance(status, str) else ""
 
 
 def _is_of_another(document: Mapping[str, Any], request_id: str) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
+from airflow_provider_segmind.api.forms import COUNT, MAPPING, NUMBER, Form
 from airflow_provider_segmind.api.rate_limit import backoff
 from airflow_provider_segmind.api.resolve import LostSubmit
 from airflow_provider_segmind.exceptions import RateLimitedError
@@ -27,6 +27,9 @@ class AwaitedTurn:
     deadline: float
     refusals: int = 1
     lost: LostSubmit | None = None
+
+    VERSION: ClassVar[int] = 1
+    """Of the form that ``as_json`` writes; see docs/upgrades.md."""
 
     def missed(self) -> RateLimitedError:
         """Return the error of a turn that did not come before the deadline."""
@@ -51,13 +54,23 @@ class AwaitedTurn:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
-        return {**asdict(self), "lost": self.lost.as_json() if self.lost else None}
+        return {"version": self.VERSION, **asdict(self), "lost": self.lost.as_json() if self.lost else None}
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """Return what ``as_json`` described."""
-        lost = document.get("lost")
-        return cls(**{**document, "lost": LostSubmit.from_json(lost) if lost else None})
+    def from_json(cls, document: object) -> Self:
+        """
+        Return what ``as_json`` described.
+
+        :raises SegmindError: If the document is something else.
+        """
+        form = Form(document, "the turn of a submit cannot be read", cls.VERSION, may_submit=True)
+        lost = form.optional("lost", MAPPING, None)
+        return cls(
+            not_before=form.required("not_before", NUMBER),
+            deadline=form.required("deadline", NUMBER),
+            refusals=form.optional("refusals", COUNT, 1),
+            lost=None if lost is None else LostSubmit.from_json(lost),
+        )
 
 
 def turn_after(

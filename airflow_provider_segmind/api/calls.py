@@ -129,9 +129,9 @@ def history(
         "sort_by": sort_by,
         "sort_order": sort_order,
     }
-    told = {name: str(value) for name, value in query.items() if value is not None}
+    given = {name: str(value) for name, value in query.items() if value is not None}
     return Call(
-        "GET", Service.PLATFORM, HISTORY_PATH, answers.history_page, query=told, turn=turn, limit=HISTORY_LIMIT
+        "GET", Service.PLATFORM, HISTORY_PATH, answers.history_page, query=given, turn=turn, limit=HISTORY_LIMIT
     )
 
 

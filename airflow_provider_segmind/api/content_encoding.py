@@ -11,6 +11,11 @@ import zlib
 
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 _RAW = -zlib.MAX_WBITS
+NO_ENCODING = ("", "identity", "none", "binary", "utf-8", "aws-chunked")
+"""
+Names under which a body comes as it is. Storages repeat what an uploader said: ``aws-chunked`` is how Amazon's
+libraries send a body, not how it is kept.
+"""
 
 
 class UndecodableError(ValueError):
@@ -22,14 +27,14 @@ class ContentDecoder:
     Undoes one content encoding, piece by piece.
 
     :param encoding: The header ``Content-Encoding``; empty for none.
-    :raises UndecodableError: If it is neither identity, gzip nor deflate, or several at once.
+    :raises UndecodableError: If it is another one than gzip and deflate, or several at once.
     """
 
     def __init__(self, encoding: str = "") -> None:
         name = encoding.strip().lower()
-        if name not in ("", "identity", "gzip", "x-gzip", "deflate"):
+        if name not in (*NO_ENCODING, "gzip", "x-gzip", "deflate"):
             raise UndecodableError(f"the content encoding {name[:40]!r} is not supported")
-        self.identity = name in ("", "identity")
+        self.identity = name in NO_ENCODING
         self._may_be_raw = name == "deflate"
         self._held_back = b""
         self._inflater = None if self.identity else zlib.decompressobj(_GZIP_OR_ZLIB)

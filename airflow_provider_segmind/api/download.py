@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from airflow_provider_segmind.api.content_encoding import ContentDecoder, UndecodableError
+from airflow_provider_segmind.api.content_encoding import NO_ENCODING, ContentDecoder, UndecodableError
 from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.exceptions import (
     DownloadError,
@@ -179,7 +179,7 @@ class Download:
         )
 
     def _begin_behind_the_end(self, content_range: str) -> bool:
-        """Read an answer that there is no rest: the end of a chunked answer may be all that was lost of it."""
+        """Read an answer that nothing is left to send: the end of a chunked answer may be all that was lost."""
         end = _UNSATISFIED_RANGE.fullmatch(content_range)
         total = _number(end[1]) if end else None
         if total is not None and (total < self._on_wire or _differ(total, self._total)):
@@ -301,7 +301,7 @@ def _number(digits: str) -> int:
 
 def _encoding_name(header: str) -> str:
     name = header.strip(" \t").lower()
-    return {"identity": "", "x-gzip": "gzip"}.get(name, name)
+    return "" if name in NO_ENCODING else {"x-gzip": "gzip"}.get(name, name)
 
 
 def _opaque(tag: str | None) -> str | None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from airflow_provider_segmind.api.portable import portable
+
 _SIGNING_PREFIXES = ("x-amz-", "x-goog-")
 _SIGNING_PARAMETERS = {
     # The parameter that says that a URL is signed, and those that then belong to the signature.
@@ -31,8 +33,9 @@ def fingerprint(model: str, parameters: Mapping[str, Any]) -> str:
     Return the SHA-256 of a model and its parameters, as canonical JSON.
 
     The same for any order of the keys, for ``5``, ``5.0`` and ``"5"``, and with or without parameters that are
-    null: the request history may return the inputs of a request in any of these ways. The same for a presigned
-    URL that was signed again: the file is the same.
+    null: the request history may return the inputs of a request in any of these ways. The same for NUL and U+FFFD,
+    which takes its place when the history is read. The same for a presigned URL that was signed again: the file is
+    the same.
     """
     document = json.dumps([model, _canonical(parameters)], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(document.encode()).hexdigest()
@@ -67,7 +70,7 @@ def without_signature(text: str) -> str:
 
 def _canonical(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(name): _canonical(part) for name, part in value.items() if part is not None}
+        return {portable(str(name)): _canonical(part) for name, part in value.items() if part is not None}
     if isinstance(value, (list, tuple)):
         return [_canonical(part) for part in value]
     if value is None or isinstance(value, bool):
@@ -75,5 +78,5 @@ def _canonical(value: Any) -> Any:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        return without_signature(str(value))
+        return portable(without_signature(str(value)))
     return str(number) if number == number and abs(number) < 1e15 else str(value)

@@ -26,6 +26,9 @@ MOST_OUTPUTS = 100
 MOST_ROWS_READ = 1000
 """Of one page. Segmind gives 100 at most."""
 
+LONGEST_STATE = 40
+"""Characters of a state that this version does not know."""
+
 LONGEST_FIELD = 8192
 LARGEST_ROW = 64 * 1024
 """Characters of JSON that are kept of a field, and of a row: a search holds the rows of ten pages."""
@@ -35,7 +38,6 @@ INPUTS_WEIGHT = 50_000
 
 _MOST_FIELDS = 100
 _LONGEST_NAME = 200
-_LONGEST_STATE = 40
 _MAY_BE_JSON = re.compile(r'\s*\{\s*["}]')
 
 
@@ -80,6 +82,11 @@ class HistoryPage:
     unreadable: int = 0
 
 
+def read_state(value: object) -> str:
+    """Return a state in capitals, fit for a message; empty if this is not a text."""
+    return one_line(value.strip()[:LONGEST_STATE].upper(), LONGEST_STATE) if isinstance(value, str) else ""
+
+
 def read_entry(row: object, allowance: Allowance | None = None) -> HistoryEntry | None:
     """
     Return what a row says; None if it does not say which request of which model it is about.
@@ -94,7 +101,7 @@ def read_entry(row: object, allowance: Allowance | None = None) -> HistoryEntry 
     return HistoryEntry(
         request_id=request_id,
         model=one_line(model or "", _LONGEST_NAME),
-        state=_state(row),
+        state=read_state(row.get("model_status")) or read_state(row.get("status")),
         cost=read_number(row.get("credits_deduction")),
         parameters=_inputs(row.get("request_body"), allowance or Allowance(INPUTS_WEIGHT)),
         output_urls=_urls(row.get("generation_url")),
@@ -119,11 +126,6 @@ def read_page(rows: list[Any]) -> HistoryPage:
         rows=len(rows),
         unreadable=len(rows) - len(read) + read.count(None),
     )
-
-
-def _state(row: Json) -> str:
-    state = next((row[name] for name in ("model_status", "status") if isinstance(row.get(name), str)), "")
-    return one_line(state.strip()[:_LONGEST_STATE].upper(), _LONGEST_STATE)
 
 
 def _urls(value: object) -> tuple[str, ...]:

@@ -83,8 +83,13 @@ def check_output_name(name: str, place: str) -> None:
 
 
 def shown(place: str) -> str:
-    """Return a location as a message may quote it: on one line, bounded, and without a login."""
-    return repr(one_line(without_login(place)))
+    """Return a location in quotes, as a message may have it."""
+    return repr(quotable(place))
+
+
+def quotable(text: str) -> str:
+    """Return what a storage or a user wrote, as a message may have it: on one line, bounded, without a login."""
+    return one_line(without_login(text))
 
 
 def without_login(text: str) -> str:

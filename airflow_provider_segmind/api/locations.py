@@ -103,11 +103,14 @@ def checked_place(name: str, value: object) -> str:
     Return where a file is, if Segmind can fetch it or it can be brought there.
 
     :param value: Text, a ``pathlib.Path``, or an ObjectStoragePath.
-    :raises InvalidParameterError: If this is no such place.
+    :raises InvalidParameterError: If this is not such a place.
     """
-    place = value.strip() if type(value) is str else _text_of(name, value)
-    if _is_fetchable(place):
-        return place
+    place = _text_of(name, value)
+    address = place.strip()
+    if _is_fetchable(address):
+        return address
+    if place[:1].isspace():  # as a template may lay it out; a name that only ends with a space is another name
+        place = address
     if not _is_meant_as_location(place):
         raise InvalidParameterError(
             name,
@@ -123,7 +126,7 @@ def checked_output_path(name: str, value: object) -> str:
     Return where an output goes, if a file can have this name.
 
     :param value: Text, a ``pathlib.Path``, or an ObjectStoragePath.
-    :raises InvalidParameterError: If this is no such place.
+    :raises InvalidParameterError: If this is not such a place.
     """
     place = _text_of(name, value)
     if not _is_meant_as_location(place):
@@ -147,7 +150,7 @@ def checked_places(parameters: Mapping[str, Any], names: Sequence[str]) -> Mappi
     for name in names:
         if name not in parameters:
             raise InvalidParameterError(
-                "upload", f"there is no parameter {name!r}; there are {sorted(parameters)}"
+                "upload", f"there is no parameter {name!r}; there are {sorted(map(str, parameters))}"
             )
         value, shown = parameters[name], f"parameters[{name!r}]"
         if isinstance(value, (list, tuple)):
@@ -164,7 +167,7 @@ def input_location(name: str, value: object, conn_id: str | None = None) -> Loca
     :param name: The parameter that says so, for messages.
     :param value: Text, a ``pathlib.Path``, or an ObjectStoragePath.
     :param conn_id: ``input_conn_id``.
-    :raises InvalidParameterError: If it is no such place, or names another connection.
+    :raises InvalidParameterError: If it is not such a place, or names another connection.
     """
     place = _text_of(name, value)
     check_shape(name, place)
@@ -177,7 +180,7 @@ def output_location(value: object, conn_id: str | None = None, name: str = "outp
 
     :param value: Text, a ``pathlib.Path``, or an ObjectStoragePath.
     :param conn_id: ``output_conn_id``.
-    :raises InvalidParameterError: If it is no such place, or names another connection.
+    :raises InvalidParameterError: If it is not such a place, or names another connection.
     """
     return _with_connection(name, checked_output_path(name, value), conn_id, "output_conn_id")
 
@@ -199,7 +202,7 @@ def _text_of(name: str, value: object) -> str:
     conn_id = options.pop("conn_id", None) or getattr(value, "conn_id", None)
     if any(option is not None for option in options.values()):
         raise InvalidParameterError(
-            name, "is a path with storage options of its own: put them into an Airflow connection and name that"
+            name, "is a path with storage options: put them into an Airflow connection and name that"
         )
     if protocol in ("", "file"):
         return path

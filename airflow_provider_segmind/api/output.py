@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from airflow_provider_segmind.api.answers import RequestReport
@@ -34,11 +35,13 @@ def model_output(result: RequestReport) -> Any:
 
 def video_url(result: RequestReport) -> str:
     """
-    Return the address of the video: ``video.url``, else the first one in ``output``.
+    Return the address of the video: ``video.url``, else the first one in ``output``, ``video_url`` or ``videos``.
 
     :raises UnusableOutputError: If there is none.
     """
-    found = _url(result.body.get("video")) or next(iter(_urls(result.body.get("output"))), None)
+    body = result.body
+    places = (body.get("video"), *_listed(body.get("output")), body.get("video_url"), *_listed(body.get("videos")))
+    found = next(filter(None, map(_url, places)), None)
     if found is None:
         keys = first_names(result.body)
         raise UnusableOutputError(f"there is no video URL among the keys {keys}", request_id=result.request_id)
@@ -49,10 +52,14 @@ def output_urls(result: RequestReport) -> list[str]:
     """
     Return the addresses of all files that the model made, each one once.
 
+    They are in ``video``, ``output`` or ``images``. If there is none, whatever the result describes by an object
+    with a ``url`` is a file, such as ``{"audio": {"url": …}}``: models differ in the names that they use.
+
     :raises UnusableOutputError: If there are none, or more than 100.
     """
     video = _url(result.body.get("video"))
     found = [video] if video else _urls(result.body.get("output")) or _urls(result.body.get("images"))
+    found = found or list(_files(result.body, _DEEPEST_URL))
     distinct = list(dict.fromkeys(found))
     if not distinct:
         raise UnusableOutputError("there is no file to store in it", request_id=result.request_id)
@@ -65,8 +72,21 @@ def output_urls(result: RequestReport) -> list[str]:
 
 
 def _urls(value: object) -> list[str]:
-    values = value if isinstance(value, list) else [value]
-    return [url for url in map(_url, values) if url]
+    return [url for url in map(_url, _listed(value)) if url]
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+def _files(value: object, levels: int) -> Iterator[str]:
+    """Yield the addresses of all objects with a ``url``, in order."""
+    if isinstance(value, dict) and is_web_address(value.get("url")):
+        yield value["url"]
+        return
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for part in parts if levels else ():
+        yield from _files(part, levels - 1)
 
 
 def _url(value: object, levels: int = _DEEPEST_URL) -> str | None:

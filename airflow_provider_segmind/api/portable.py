@@ -26,7 +26,7 @@ def portable(document: Any) -> Any:
     """
     Return a parsed JSON document, changed in place, without what a message queue or a database would choke on.
 
-    A result crosses from the triggerer to a worker as msgpack and lies in a database between: integers beyond
+    A result crosses from the triggerer to a worker as msgpack, by way of a database: integers beyond
     64 bits become strings, numbers that are none become null, and half characters and NUL become U+FFFD.
 
     :raises TooDeepError: If it has more than ``DEEPEST`` levels.

@@ -6,17 +6,18 @@ Generators like those of ``follow``: they yield calls and waits, and are given e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Generator, Mapping
+from collections.abc import Callable, Container, Generator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.answers import HistoryEntry, HistoryPage, RequestState
 from airflow_provider_segmind.api.call import Call, Rank, Turn
 from airflow_provider_segmind.api.fingerprint import fingerprint
 from airflow_provider_segmind.api.follow import Wait
+from airflow_provider_segmind.api.forms import COUNT, MOMENT, MOMENTS, NUMBER, TEXT, TEXTS, WORD, Form
 from airflow_provider_segmind.api.request_ids import canonical_id
 from airflow_provider_segmind.exceptions import (
     RateLimitedError,
@@ -70,6 +71,9 @@ class LostSubmit:
     earlier: tuple[float, ...] = ()
     attempt: int = 1
 
+    VERSION: ClassVar[int] = 1
+    """Of the form that ``as_json`` writes; see docs/upgrades.md."""
+
     def may_be_of(self, moment: datetime) -> bool:
         """Whether a request of that moment may be the one, by its time."""
         return any(earliest <= moment <= latest for earliest, latest in self._windows())
@@ -89,13 +93,28 @@ class LostSubmit:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
-        return {**asdict(self), "ignore": list(self.ignore), "earlier": list(self.earlier)}
+        lists = {"ignore": list(self.ignore), "earlier": list(self.earlier)}
+        return {"version": self.VERSION, **asdict(self), **lists}
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """Return what ``as_json`` described."""
-        many = {name: tuple(document[name]) for name in ("ignore", "earlier")}
-        return cls(**{**document, **many})
+    def from_json(cls, document: object) -> Self:
+        """
+        Return what ``as_json`` described.
+
+        :raises SegmindError: If the document is something else.
+        """
+        form = Form(document, "the unresolved submit cannot be read", cls.VERSION, may_submit=True)
+        return cls(
+            model=form.required("model", WORD),
+            fingerprint=form.required("fingerprint", TEXT),
+            at=form.required("at", MOMENT),
+            latest=form.required("latest", MOMENT),
+            not_before=form.required("not_before", NUMBER),
+            deadline=form.required("deadline", NUMBER),
+            ignore=form.optional("ignore", TEXTS, ()),
+            earlier=form.optional("earlier", MOMENTS, ()),
+            attempt=form.optional("attempt", COUNT, 1),
+        )
 
 
 @dataclass(frozen=True)

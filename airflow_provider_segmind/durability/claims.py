@@ -7,12 +7,17 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_segmind.api.forms import REQUEST_ID, SIZE, Form
 from airflow_provider_segmind.delivery import REQUEST_ID_KEY, push_request_id
+from airflow_provider_segmind.exceptions import SegmindError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 CLAIM_KEY = "segmind_claim"
+CLAIM_VERSION = 1
+"""Of the form that is pushed under this key; see docs/upgrades.md."""
+
 SETTLING = 2.0
 """Seconds between a claim and the look at the others' claims: longer than a claim takes to be written."""
 
@@ -49,11 +54,10 @@ class Claims:
         It has been paid for: so if the claims cannot be read, it is kept.
         """
         try:
-            claims = self._pulled(CLAIM_KEY) if self.mapped else []
+            return self.mapped and bool(self._claimants(request_id))
         except Exception:
             log.exception("Cannot see which requests other instances have; keeping request %s", request_id)
             return False
-        return any(claim.get("request_id") == request_id for claim in claims)
 
     def claimed(self, request_ids: Iterable[str]) -> str | None:
         """Return the first of these ids that no other instance has, and push it; None if there is none."""
@@ -71,13 +75,27 @@ class Claims:
         return self._ti.map_index is not None and self._ti.map_index >= 0
 
     def _kept(self, request_id: str) -> bool:
-        claim = {"map_index": self._ti.map_index, "request_id": request_id}
+        claim = {"version": CLAIM_VERSION, "map_index": self._ti.map_index, "request_id": request_id}
         self._context["ti"].xcom_push(key=CLAIM_KEY, value=claim)
         time.sleep(SETTLING)
-        claims = [other for other in self._pulled(CLAIM_KEY) if other.get("request_id") == request_id]
-        if self._pulled(REQUEST_ID_KEY).count(request_id) > len(claims):
-            return False  # another instance has it by the answer to its own submit
-        return all(other["map_index"] >= self._ti.map_index for other in claims)
+        claimants = self._claimants(request_id)
+        if self._pulled(REQUEST_ID_KEY).count(request_id) > len(claimants):
+            return False  # another instance has it by the answer to its own submit, or its claim cannot be read
+        own = int(self._ti.map_index or 0)
+        return all(map_index >= own for map_index in claimants)
+
+    def _claimants(self, request_id: str) -> list[int]:
+        """Return the map indexes of the instances that claim a request, this one included."""
+        claimants = []
+        for claim in self._pulled(CLAIM_KEY):
+            try:
+                form = Form(claim, "an instance's claim of a request cannot be read", CLAIM_VERSION)
+                claimed, map_index = form.required("request_id", REQUEST_ID), form.required("map_index", SIZE)
+            except SegmindError as error:
+                log.warning("%s", error)
+            else:
+                claimants += [map_index] if claimed == request_id else []
+        return claimants
 
     def _pulled(self, key: str) -> list[Any]:
         """Return a value of each instance that has one: one alone comes without a list around it."""

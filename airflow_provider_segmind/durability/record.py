@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, ClassVar, Self
+
+from airflow_provider_segmind.api.forms import (
+    MOMENT,
+    MOMENTS,
+    REQUEST_ID,
+    SIZE,
+    TEXT,
+    TEXTS_BY_NAME,
+    WORD,
+    Form,
+    Kind,
+)
+from airflow_provider_segmind.exceptions import SegmindError
 
 
 class RecordState(StrEnum):
@@ -14,6 +27,13 @@ class RecordState(StrEnum):
     SUBMITTING = "submitting"
     SUBMITTED = "submitted"
     DELIVERED = "delivered"
+
+
+def _read_state(value: object) -> RecordState | None:
+    return RecordState(value) if isinstance(value, str) and value in list(RecordState) else None
+
+
+STATE: Kind[RecordState] = Kind(f"one of {', '.join(RecordState)}", _read_state)
 
 
 @dataclass(frozen=True)
@@ -45,37 +65,50 @@ class RequestRecord:
     sent: str | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
 
+    VERSION: ClassVar[int] = 1
+    """Of the form that ``as_json`` writes; see docs/upgrades.md."""
+
     def is_of_this_series(self, max_tries: int) -> bool:
         """Whether the task has not been cleared since: what runs now is a retry."""
         return self.max_tries == max_tries
 
     def as_json(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
-        return {**asdict(self), "earlier": list(self.earlier), "digests": dict(self.digests)}
+        plain = {"state": str(self.state), "earlier": list(self.earlier), "digests": dict(self.digests)}
+        return {"version": self.VERSION, **asdict(self), **plain}
+
+    @classmethod
+    def read(cls, document: object) -> Self:
+        """
+        Return the record that a document holds.
+
+        :raises SegmindError: If it holds none that this version can read: with the request's id, if it has one.
+        """
+        form = Form(document, "the task's record of its request cannot be read", cls.VERSION, may_submit=True)
+        record = cls(
+            state=form.required("state", STATE),
+            model=form.required("model", WORD),
+            fingerprint=form.required("fingerprint", TEXT),
+            at=form.required("at", MOMENT),
+            request_id=form.optional("request_id", REQUEST_ID, None),
+            max_tries=form.optional("max_tries", SIZE, None),
+            previous=form.optional("previous", REQUEST_ID, None),
+            earlier=form.optional("earlier", MOMENTS, ()),
+            given=form.optional("given", TEXT, None),
+            sent=form.optional("sent", TEXT, None),
+            digests=form.optional("digests", TEXTS_BY_NAME, {}),
+        )
+        if record.request_id is None and record.state is not RecordState.SUBMITTING:
+            raise form.error("'request_id' is missing")
+        return record
 
     @classmethod
     def from_json(cls, document: object) -> Self | None:
         """Return the record that a document holds; None if it holds none that this version can read."""
-        if not isinstance(document, Mapping):
-            return None
         try:
-            record = cls(
-                state=RecordState(document["state"]),
-                model=str(document["model"]),
-                fingerprint=str(document["fingerprint"]),
-                at=float(document["at"]),
-                request_id=document.get("request_id"),
-                max_tries=document.get("max_tries"),
-                previous=document.get("previous"),
-                earlier=tuple(map(float, document.get("earlier") or ())),
-                given=document.get("given"),
-                sent=document.get("sent"),
-                digests=dict(document.get("digests") or {}),
-            )
-        except (KeyError, TypeError, ValueError):
+            return cls.read(document)
+        except SegmindError:
             return None
-        has_id = isinstance(record.request_id, str) and bool(record.request_id)
-        return record if has_id or record.state is RecordState.SUBMITTING else None
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_segmind.api.forms import MAPPING, MOMENT, Form
+from airflow_provider_segmind.api.output import MOST_OUTPUTS
+from airflow_provider_segmind.api.text import one_line
+from airflow_provider_segmind.api.web_address import is_web_address
 from airflow_provider_segmind.durability.record import RecordState, RequestRecord
 from airflow_provider_segmind.exceptions import SegmindError
+from airflow_provider_segmind.media.storing import StoredOutput
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -17,6 +22,10 @@ if TYPE_CHECKING:
 KEY = "segmind_request"
 UPLOADS_KEY = "segmind_uploads"
 OUTPUTS_KEY = "segmind_outputs"
+UPLOADS_VERSION = 1
+OUTPUT_VERSION = 1
+"""Of the forms that are kept under these keys; see docs/upgrades.md. The record has its own."""
+
 UPLOADS_LAST = 6 * 24 * 3600.0
 """Seconds for which an upload is used again. How long Segmind keeps one is not documented; outputs, seven days."""
 
@@ -60,15 +69,13 @@ class RecordStore:
         document = self._store.get(KEY) if self._store is not None else None
         if document is None:
             return None
-        record = RequestRecord.from_json(document)
-        if record is None:
-            request_id = document.get("request_id") if isinstance(document, dict) else None
+        try:
+            return RequestRecord.read(document)
+        except SegmindError as error:
             raise SegmindError(
-                f"the task's record of its request cannot be read. Delete {KEY!r} from its task state store to "
-                "have it submit anew",
-                request_id=request_id,
-            )
-        return record
+                f"{error.detail}. To pay for a new request, delete {KEY!r} from the task's task state store",
+                request_id=error.request_id,
+            ) from error
 
     def undelivered(self) -> str | None:
         """Return the id of a request that is paid for, or will be, and not delivered; None if none is known."""
@@ -112,15 +119,14 @@ class RecordStore:
 
     def uploads(self) -> dict[str, str]:
         """Return the URLs of files that were uploaded, by the digest of their content."""
-        kept = self._kept_uploads()
         since = time.time() - UPLOADS_LAST
-        return {digest: each["url"] for digest, each in kept.items() if each["at"] > since}
+        return {digest: each["url"] for digest, each in self._kept_uploads().items() if each["at"] > since}
 
     def keep_uploads(self, urls: Mapping[str, str]) -> None:
         """Add the URLs of files that have just been uploaded. Without a store they are kept for this try."""
         now = time.time()
         new = {digest: {"url": url, "at": now} for digest, url in urls.items()}
-        uploads = {**self._kept_uploads(), **new}
+        uploads = {"version": UPLOADS_VERSION, **self._kept_uploads(), **new}
         if self._store is not None:
             self._store.set(UPLOADS_KEY, uploads)
         else:
@@ -131,22 +137,35 @@ class RecordStore:
         if self._store is not None:
             self._store.delete(UPLOADS_KEY)
 
-    def _kept_uploads(self) -> dict[str, Any]:
+    def _kept_uploads(self) -> dict[str, dict[str, Any]]:
+        """Return what is known of uploads. What cannot be read is left out: another upload is free."""
         kept = (
             self._store.get(UPLOADS_KEY)
             if self._store is not None
             else self._ti.xcom_pull(task_ids=self._ti.task_id, key=UPLOADS_KEY, map_indexes=self._ti.map_index)
         )
-        return kept if isinstance(kept, dict) else {}
+        entries = kept.items() if isinstance(kept, dict) else ()
+        return {digest: dict(each) for digest, each in entries if isinstance(digest, str) and _is_upload(each)}
 
     def outputs(self, request_id: str) -> list[dict[str, Any]]:
-        """Return what is known of the outputs of a request that were stored, in the order of their numbers."""
+        """
+        Return what is known of the outputs of a request that were stored, in the order of their numbers.
+
+        What cannot be read is left out: the output is fetched once more, which is free.
+        """
         found: list[dict[str, Any]] = []
-        while self._store is not None:
-            kept = self._store.get(f"{OUTPUTS_KEY}_{len(found) + 1}")
+        for number in range(1, MOST_OUTPUTS + 1):
+            kept = self._store.get(f"{OUTPUTS_KEY}_{number}") if self._store is not None else None
             if not isinstance(kept, dict) or kept.get("request_id") != request_id:
                 break
-            found.append(dict(kept["output"]))
+            try:
+                output = Form(kept, "it cannot be read", OUTPUT_VERSION).required("output", MAPPING)
+                StoredOutput.from_json(output)
+            except SegmindError as error:
+                words = "What is known of output %d of request %s is not used: %s"
+                log.warning(words, number, one_line(request_id), error.detail)
+                continue
+            found.append(dict(output))
         return found
 
     def keep_output(self, request_id: str, number: int, output: Mapping[str, Any]) -> None:
@@ -156,4 +175,9 @@ class RecordStore:
         :param number: From 1, and in this order: what was kept after a gap is not found.
         """
         if self._store is not None:
-            self._store.set(f"{OUTPUTS_KEY}_{number}", {"request_id": request_id, "output": dict(output)})
+            kept = {"version": OUTPUT_VERSION, "request_id": request_id, "output": dict(output)}
+            self._store.set(f"{OUTPUTS_KEY}_{number}", kept)
+
+
+def _is_upload(kept: object) -> bool:
+    return isinstance(kept, dict) and is_web_address(kept.get("url")) and MOMENT.read(kept.get("at")) is not None

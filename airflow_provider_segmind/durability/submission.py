@@ -303,7 +303,7 @@ class Submission:
             if file.sha256 not in urls:
                 (urls[file.sha256],) = self._hook.upload([file.data_url()])
                 self._store.keep_uploads({file.sha256: urls[file.sha256]})
-                log.info("Uploaded %s as %s", without_login(location), urls[file.sha256])
+                log.info("Uploaded %s as %s", one_line(without_login(location)), urls[file.sha256])
         self._inputs.release()
         return self._inputs.sent(urls)
 

@@ -109,7 +109,7 @@ def read_proxy(text: str) -> Address:
 
 def read_port(given: object) -> int | None:
     """
-    Return a port that stands in a field of its own; None and an empty text are none.
+    Return a port that stands in a separate field; None and an empty text are none.
 
     :raises AddressError: If it is not a number from 1 to 65535.
     """
@@ -120,7 +120,7 @@ def read_port(given: object) -> int | None:
 
 def with_port(address: Address, port: int | None) -> Address:
     """
-    Return an address with the port of a field of its own.
+    Return an address with the port of a separate field.
 
     :raises AddressError: If the address has another one.
     """

@@ -55,7 +55,7 @@ class BlockingTransport:
             # Whatever a library makes of a host's bytes, a submit may have been accepted by then: no error may
             # leave here that does not say so.
             except Exception as error:  # noqa: BLE001
-                secrets = Secrets([self.connection.api_key], proxies.values())
+                secrets = Secrets(self.connection, proxies.values())
                 failure = self._failure(call, error, exchange, secrets, proxies)
                 raise failure from (None if secrets.are_in(error) else error)
         return call.read(received)

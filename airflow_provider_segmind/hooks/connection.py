@@ -39,6 +39,7 @@ from airflow_provider_segmind.hooks.proxies import (
 )
 from airflow_provider_segmind.hooks.redaction import Redactor, base64_forms
 
+CONNECTION_TYPE = "segmind"
 DEFAULT_CONNECTION_ID = "segmind_default"
 API_KEY_VARIABLE = "SEGMIND_API_KEY"
 GATEWAY_URL = "https://api.segmind.com"

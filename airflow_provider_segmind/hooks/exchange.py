@@ -1,26 +1,23 @@
 """
 One call and its answer on the connections of ``requests``, within one limit of time.
 
-``requests`` and ``urllib3`` limit the time of each operation on a socket, not of all of them together: a host that
-sends one byte a second, in its headers, in interim answers, between chunks, or a proxy that does so before there
-is a tunnel, would hold a worker for hours.
+The limit covers a proxy, too, that sends one byte a second before there is a tunnel.
 """
 
 from __future__ import annotations
 
-import http.client
-import os
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
 from contextvars import ContextVar
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.connection import HTTPSConnection
+
+from airflow_provider_segmind.hooks.sockets import CarefulConnection, addresses_of, duplicate, shut_down
 
 LONGEST_EXCHANGE = 7 * 86400.0
 """Seconds at most, whatever the connection says: the timeouts of sockets end at 24 days."""
@@ -32,10 +29,8 @@ class Exchange:
     """
     Everything from the look-up of the host to the last byte of the answer: a context manager.
 
-    At the deadline a thread shuts the socket down, so that whatever waits for it comes back at once. The socket is
-    all that the layers have in common: the handshake of TLS, TLS within TLS, ``http.client`` and ``urllib3`` loop
-    over operations that each get the whole time limit. What is shut down is a duplicate of its descriptor, because
-    TLS detaches the socket object.
+    At the deadline a thread shuts the socket down, which is all that the layers have in common: the handshake of
+    TLS, TLS within TLS, ``http.client`` and ``urllib3`` loop over operations that each get the whole time limit.
 
     :param seconds: From now on.
     :ivar reached: Whether there was a way to the host: a connection, and in it the proxy's tunnel if there is one.
@@ -82,100 +77,33 @@ class Exchange:
         """Whether the deadline has passed."""
         return self.cut or time.monotonic() >= self._ends
 
-    def watch(self, descriptor: int) -> None:
+    def watch(self, connected: Any) -> None:
         """Shut a socket down at the deadline, or at once if that has passed."""
-        watched = socket.socket(fileno=os.dup(descriptor))
+        watched = duplicate(connected)
         with self._lock:
             self._sockets.append(watched)
             if self.cut:
-                _shut_down(watched)
+                shut_down(watched)
 
     def _cut(self) -> None:
         with self._lock:
             self.cut = True
             for each in self._sockets:
-                _shut_down(each)
+                shut_down(each)
 
 
-def _shut_down(watched: socket.socket) -> None:
-    with suppress(OSError):  # it is closed already
-        watched.shutdown(socket.SHUT_RDWR)
-
-
-class _WholeAnswer(http.client.HTTPResponse):
-    """
-    An answer with all of its headers, and no interim one.
-
-    ``http.client`` takes headers that break off for complete ones, and any 1xx but 100 for the final answer.
-    """
-
-    def begin(self, **limits: Any) -> None:
-        self._begin(**limits)
-        while 100 <= self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
-            self.headers = self.msg = None  # type: ignore[assignment]
-            self._begin(**limits)
-
-    def _begin(self, **limits: Any) -> None:
-        lines = _Lines(self.fp)
-        self.fp = lines  # type: ignore[assignment]
-        try:
-            super().begin(**limits)
-        finally:
-            if self.fp is lines:  # type: ignore[comparison-overlap]
-                self.fp = lines.file
-        if not lines.last:
-            raise http.client.RemoteDisconnected("Remote end closed connection in the middle of its headers")
-
-
-class _Lines:
-    """A file that knows the last line that was read of it."""
-
-    def __init__(self, file: Any) -> None:
-        self.file = file
-        self.last = b""
-
-    def readline(self, limit: int = -1) -> bytes:
-        self.last = self.file.readline(limit)
-        return self.last
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.file, name)
-
-
-class WatchedConnection(HTTPConnection):
+class WatchedConnection(CarefulConnection):
     """A connection that keeps to the deadline of the :class:`Exchange` around it, if there is one."""
-
-    response_class = _WholeAnswer
 
     def _new_conn(self) -> socket.socket:
         exchange = _current.get()
         if exchange is None:
             return super()._new_conn()
-        connected = self._connected_within(exchange)
-        exchange.watch(connected.fileno())
+        # urllib3 would give each address of the host the whole time limit of a connection.
+        longest = float(self.timeout or exchange.time_left)
+        connected = self._connect_to_one_of(_attempts(self._dns_host.strip("[]"), self.port, exchange, longest))
+        exchange.watch(connected)
         return connected
-
-    def _connected_within(self, exchange: Exchange) -> socket.socket:
-        """
-        Connect to the first address that answers.
-
-        ``urllib3`` would give each address of the host the whole time limit of a connection.
-        """
-        name, longest = self._dns_host, self.timeout
-        trouble: Exception | None = None
-        try:
-            for address in _addresses(name.strip("[]"), self.port, exchange.time_left):
-                self._dns_host = address
-                self.timeout = min(float(longest or exchange.time_left), exchange.time_left)
-                try:
-                    return super()._new_conn()
-                except (NewConnectionError, ConnectTimeoutError) as error:
-                    trouble = error
-                if exchange.over:
-                    break
-        finally:
-            self._dns_host, self.timeout = name, longest
-        raise trouble or OSError(f"{name} has no address")
 
     def request(self, *arguments: Any, **options: Any) -> None:
         """Send a request; from here on it may arrive."""
@@ -183,7 +111,7 @@ class WatchedConnection(HTTPConnection):
         if exchange is not None:
             if self.sock is None:
                 self.connect()
-            exchange.watch(self.sock.fileno())  # also one that was kept open since an earlier exchange
+            exchange.watch(self.sock)  # also one that was kept open since an earlier exchange
             self.timeout = exchange.time_left  # urllib3 has left it at that of connecting
             exchange.reached = exchange.sent = True
         super().request(*arguments, **options)
@@ -202,10 +130,13 @@ class WatchedTlsConnection(WatchedConnection, HTTPSConnection):
         super()._tunnel()
         _note_reached()
 
-    def connect(self) -> None:
-        """Connect, without a warning each time if the connection says not to verify: there is one of ours."""
-        super().connect()
-        self.is_verified = True  # the context decides; urllib3 asks only to warn
+
+def _attempts(host: str, port: int, exchange: Exchange, longest: float) -> Iterator[tuple[str, float]]:
+    """Yield the addresses of a host, as long as there is time, and the seconds for each."""
+    for address in _addresses(host, port, exchange.time_left):
+        yield address, min(longest, exchange.time_left)
+        if exchange.over:
+            return
 
 
 def _addresses(host: str, port: int, seconds: float) -> list[str]:
@@ -220,8 +151,7 @@ def _addresses(host: str, port: int, seconds: float) -> list[str]:
 
     def resolve() -> None:
         try:
-            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            found.put(list(dict.fromkeys(str(address[0]) for *_, address in answers)))
+            found.put(addresses_of(host, port))
         except Exception as error:  # noqa: BLE001 - for the other thread to raise
             found.put(error)
 

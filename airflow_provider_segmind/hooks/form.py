@@ -14,8 +14,6 @@ from airflow_provider_segmind.hooks.connection import (
     TIMEOUT_RANGE,
 )
 
-CONNECTION_TYPE = "segmind"
-
 FIELDS: dict[str, dict[str, Any]] = {
     "requests_per_minute": {
         "label": "Requests per minute",

@@ -14,17 +14,17 @@ from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.exceptions import InvalidConnectionError, SegmindError, UnreachableError
 from airflow_provider_segmind.hooks.connection import (
     API_KEY_VARIABLE,
+    CONNECTION_TYPE,
     DEFAULT_CONNECTION_ID,
     SegmindConnection,
     connection_from_key,
     read_connection,
 )
-from airflow_provider_segmind.hooks.fields import is_name, read_extra
+from airflow_provider_segmind.hooks.fields import described, is_name, read_extra
 from airflow_provider_segmind.hooks.versions import get_async_connection, mask_secret
 
-CONNECTION_TYPE = "segmind"
-
 _KEY = re.compile(r"SG_\w+")
+_WHOLE_KEY = re.compile(r"SG_[0-9A-Fa-f]{16}")
 _LOGIN = re.compile(r"://\S*@")
 
 log = logging.getLogger(__name__)
@@ -39,15 +39,18 @@ def look_up(conn_id: str) -> SegmindConnection:
     :raises InvalidConnectionError: If there is neither, it is of another type, or a field cannot be used.
     :raises UnreachableError: If Airflow itself could not be asked, which may pass.
     """
-    failure = None
+    _check_id(conn_id)
+    failure, defined = None, None
     try:
         defined = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
-        return _connection_of_environment(conn_id)
+        pass
     except Exception as error:  # noqa: BLE001 - a secrets backend may raise anything
         failure = _failed_look_up(conn_id, error)
     if failure:  # raised here, so that what Airflow raised, and may quote a password, is not its context
         raise failure
+    if defined is None:
+        return _connection_of_environment(conn_id)
     found = _read(conn_id, defined)
     for remark in found.remarks:
         log.warning(remark)
@@ -61,6 +64,7 @@ async def look_up_async(conn_id: str) -> SegmindConnection:
     :raises InvalidConnectionError: If it is of another type, or a field cannot be used.
     :raises UnreachableError: If Airflow itself could not be asked, or has no such connection, which may pass.
     """
+    _check_id(conn_id)
     failure: SegmindError | None = None
     try:
         defined = await get_async_connection(conn_id)
@@ -80,6 +84,17 @@ async def look_up_async(conn_id: str) -> SegmindConnection:
         # that its loss is more likely to pass than not.
         failure = UnreachableError(missing.detail)
     raise failure
+
+
+def _check_id(conn_id: object) -> None:
+    """Check that this may be the id of a connection: Airflow would log a connection's URI, or a key, as it is."""
+    if not isinstance(conn_id, str):
+        problem = f"must be the id of a connection, but is {described(conn_id)}"
+    elif _WHOLE_KEY.search(conn_id) or _LOGIN.search(conn_id):
+        problem = "must be the id of a connection, and neither its URI nor its API key"
+    else:
+        return
+    raise InvalidConnectionError(f"segmind_conn_id {problem}")
 
 
 class _NoConnectionError(InvalidConnectionError):

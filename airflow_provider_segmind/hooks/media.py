@@ -6,25 +6,24 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from airflow_provider_segmind.api.download import Download
 from airflow_provider_segmind.api.locations import without_login
 from airflow_provider_segmind.api.media_url import MediaRules, location_text
 from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.exceptions import DownloadError, SegmindError
+from airflow_provider_segmind.hooks.causes import certificate_fault, chain
 from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, USER_AGENT, SegmindConnection
-from airflow_provider_segmind.hooks.pace import FinalAnswer, Pace
-from airflow_provider_segmind.hooks.tls import tls_context
+from airflow_provider_segmind.hooks.pace import Pace
+from airflow_provider_segmind.hooks.sockets import CarefulConnection, addresses_of
+from airflow_provider_segmind.hooks.tls import TlsAdapter, tls_context
 
 CHUNK = 64 * 1024
 """Bytes to read at most at once; fewer if fewer have come."""
@@ -90,7 +89,7 @@ class _Fetching:
         self._connection = connection
         self._request_id = request_id
         self._pace = pace
-        self._adapters: dict[str, HTTPAdapter] = {}
+        self._adapters: dict[str, TlsAdapter] = {}
 
     def part(self) -> Generator[bytes, None, bool]:
         """Yield what one answer has of the file; return whether that was the rest."""
@@ -147,14 +146,23 @@ class _Fetching:
             with self._pace.running():
                 return adapter.send(request, True, (connecting, connection.timeout), proxies=proxies)
 
-    def _adapter(self, scheme: str) -> HTTPAdapter:
+    def _adapter(self, scheme: str) -> TlsAdapter:
         if scheme not in self._adapters:
             context = self._tls_context() if scheme == "https" else None
-            watched = {"pace": self._pace}
-            rules = {"media_rules": self._connection.media_rules, "plain": scheme == "http"}
-            checked = {**watched, **rules, "request_id": self._request_id}
-            self._adapters[scheme] = _MediaAdapter(context, watched, checked)
+            self._adapters[scheme] = TlsAdapter(
+                context, self._kinds(_Checked, scheme), self._kinds(_Watched, scheme)
+            )
         return self._adapters[scheme]
+
+    def _kinds(self, kind: type[HTTPConnection], scheme: str) -> dict[str, type[HTTPConnection]]:
+        """Return a kind of connections for both schemes, with all that it has to know."""
+        known = {
+            "pace": self._pace,
+            "media_rules": self._connection.media_rules,
+            "plain": scheme == "http",
+            "request_id": self._request_id,
+        }
+        return dict.fromkeys(("http", "https"), type(kind.__name__, (kind,), known))
 
     def _tls_context(self) -> ssl.SSLContext:
         try:
@@ -182,18 +190,18 @@ class _Fetching:
         return self._download.broken(f"the media host is too slow: fewer than {LEAST_SPEED} bytes per second")
 
     def _broken(self, error: Exception) -> DownloadError:
-        causes = list(_causes(error))
-        for cause in causes:
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                fault = one_line(str(cause.verify_message or cause), 200)
-                return self._download.broken(
-                    f"the TLS certificate of the media host, or of a proxy on the way, is not trusted: {fault}. "
-                    "If a private authority has issued it, set verify in the extra of the connection to the path "
-                    "of that authority's CA bundle",
-                    final=True,
-                )
+        fault = certificate_fault(error)
+        if fault is not None:
+            return self._download.broken(
+                "the TLS certificate of the media host, or of a proxy on the way, is not trusted: "
+                f"{one_line(fault, 200)}. If a private authority has issued it, set verify in the extra of the "
+                "connection to the path of that authority's CA bundle",
+                final=True,
+            )
         # Of the system's words alone: those of requests repeat the URL with its signature.
-        of_system = [each for each in causes if isinstance(each, OSError) and not isinstance(each, _OF_REQUESTS)]
+        of_system = [
+            each for each in chain(error) if isinstance(each, OSError) and not isinstance(each, _OF_REQUESTS)
+        ]
         words = one_line(without_login(str(of_system[-1])), 150) if of_system else ""
         return self._download.broken(f"{type(error).__name__}{': ' * bool(words)}{words}")
 
@@ -203,71 +211,9 @@ def _close(answer: requests.Response) -> None:
         answer.close()
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what caused it: libraries have that in their arguments and attributes, too."""
-    waiting, seen = [error], {id(error)}
-    while waiting:
-        each = waiting.pop(0)
-        yield each
-        parts = (each.__cause__, each.__context__, getattr(each, "reason", None), *each.args)
-        inner = [part for part in parts if isinstance(part, BaseException) and id(part) not in seen]
-        seen.update(map(id, inner))
-        waiting += inner
-
-
-class _MediaAdapter(HTTPAdapter):
-    """
-    Trusts one TLS context, and connects only to addresses that the rules allow.
-
-    :param context: For hosts and proxies; None for plain http.
-    :param watched: What connections to a proxy need to know.
-    :param checked: What connections to a media host need to know.
-    """
-
-    def __init__(self, context: ssl.SSLContext | None, watched: dict[str, Any], checked: dict[str, Any]) -> None:
-        self._context, self._watched, self._checked = context, watched, checked
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
-        _let_connect(self.poolmanager, _Checked, self._checked)
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        if proxy not in self.proxy_manager:
-            own = {} if proxy.lower().startswith("socks") else {"proxy_ssl_context": self._context}
-            pools = super().proxy_manager_for(proxy, ssl_context=self._context, **own, **kwargs)
-            _let_connect(pools, _Watched, self._watched)
-        return self.proxy_manager[proxy]
-
-    def get_connection_with_tls_context(
-        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
-    ) -> Any:
-        """Return the connections to use, without anything that ``requests`` makes of its ``verify``."""
-        proxy = select_proxy(request.url or "", proxies)
-        if proxy:
-            pools = self.proxy_manager_for(proxy if "://" in proxy else f"http://{proxy}")
-        else:
-            pools = self.poolmanager
-        return pools.connection_from_url(request.url)
-
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Leave everything to the context."""
-
-
-def _let_connect(pools: Any, kind: type[HTTPConnection], attributes: dict[str, Any]) -> None:
-    """Have pools of connections make those of a kind."""
-    pools.pool_classes_by_scheme = {
-        scheme: type(
-            pool.__name__, (pool,), {"ConnectionCls": type(kind.__name__, (kind, pool.ConnectionCls), attributes)}
-        )
-        for scheme, pool in pools.pool_classes_by_scheme.items()
-    }
-
-
-class _Watched(HTTPConnection):
+class _Watched(CarefulConnection):
     """A connection that is cut when the time is up."""
 
-    response_class = FinalAnswer
     pace: Pace
 
     def _new_conn(self) -> socket.socket:
@@ -289,25 +235,12 @@ class _Checked(_Watched):
     plain: bool
 
     def _new_conn(self) -> socket.socket:
-        name, longest = self._dns_host, float(self.timeout or CONNECT_TIMEOUT)
-        addresses = self._allowed_addresses(name.strip("[]"))
-        ends = time.monotonic() + longest
-        trouble: Exception | None = None
-        try:
-            for number, address in enumerate(addresses):
-                # Each gets its share, so that one that does not answer leaves time for the next.
-                self.timeout = max((ends - time.monotonic()) / (len(addresses) - number), 0.001)
-                self._dns_host = address
-                try:
-                    connected = super()._new_conn()
-                except (NewConnectionError, ConnectTimeoutError) as error:
-                    trouble = error
-                else:
-                    connected.settimeout(longest)
-                    return self._looked_at(connected)
-        finally:
-            self._dns_host, self.timeout = name, longest
-        raise trouble or OSError("the media host has no address")
+        longest = float(self.timeout or CONNECT_TIMEOUT)
+        addresses = self._allowed_addresses(self._dns_host.strip("[]"))
+        connected = self._connect_to_one_of(_attempts(addresses, longest))
+        connected.settimeout(longest)
+        self.pace.watch(connected)
+        return self._looked_at(connected)
 
     def _looked_at(self, connected: socket.socket) -> socket.socket:
         """Check where a connection has led to: what is below may look an address up in its own way."""
@@ -320,10 +253,9 @@ class _Checked(_Watched):
 
     def _allowed_addresses(self, name: str) -> list[str]:
         """Look a name up, once: what is connected to has been checked, and is not looked up again."""
-        found = socket.getaddrinfo(name, self.port, type=socket.SOCK_STREAM)
         allowed: list[str] = []
         refusal: SegmindError | None = None
-        for address in dict.fromkeys(str(address[0]) for *_, address in found):
+        for address in addresses_of(name, self.port):
             try:
                 self.media_rules.check_address(address, self.request_id, plain=self.plain)
                 allowed.append(address)
@@ -332,3 +264,10 @@ class _Checked(_Watched):
         if refusal is not None and not allowed:
             raise refusal
         return allowed
+
+
+def _attempts(addresses: Sequence[str], seconds: float) -> Iterator[tuple[str, float]]:
+    """Yield each address and its share of the time, so that one that does not answer leaves some for the next."""
+    ends = time.monotonic() + seconds
+    for number, address in enumerate(addresses):
+        yield address, max((ends - time.monotonic()) / (len(addresses) - number), 0.001)

@@ -124,7 +124,7 @@ class NonblockingTransport:
             raise
         # As in the blocking transport: no other error may leave here, whatever a library makes of a host's bytes.
         except Exception as error:  # noqa: BLE001
-            secrets = Secrets([line.connection.api_key], line.proxies.values())
+            secrets = Secrets(line.connection, line.proxies.values())
             failure = _failure(call, error, progress.connected, secrets, patience)
             raise failure from (None if secrets.are_in(error) else error)
         return await received.read(call)

@@ -1,21 +1,16 @@
-"""
-Limits of time for a download, which the timeouts of sockets do not give.
-
-They limit each operation on a socket. A host that sends one byte now and then, in its headers, between chunks or
-in the handshake of TLS, would hold a worker for hours.
-"""
+"""Limits of time for a download."""
 
 from __future__ import annotations
 
-import http.client
 import math
-import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
+
+from airflow_provider_segmind.hooks.sockets import duplicate, shut_down
 
 _TICK = 0.25
 
@@ -84,11 +79,11 @@ class Pace:
 
     def watch(self, connected: Any) -> None:
         """Shut this socket down when the time is up, and no longer the one before."""
-        watched = socket.socket(fileno=os.dup(connected.fileno()))  # TLS takes the descriptor out of the original
+        watched = duplicate(connected)
         with self._lock:
             before, self._watched = self._watched, watched
             if self.cut:
-                _shut_down(watched)
+                shut_down(watched)
         if before is not None:
             before.close()
 
@@ -106,51 +101,4 @@ class Pace:
                 if time.monotonic() >= self._ends:
                     self.cut = True
                     if self._watched is not None:
-                        _shut_down(self._watched)
-
-
-def _shut_down(watched: socket.socket) -> None:
-    with suppress(OSError):  # it is not connected any more
-        watched.shutdown(socket.SHUT_RDWR)
-
-
-class FinalAnswer(http.client.HTTPResponse):
-    """
-    An answer with all of its headers, and not an interim one.
-
-    ``http.client`` takes headers that break off for complete ones, so that half a ``Location`` would be followed,
-    and any 1xx but 100 for the answer.
-    """
-
-    def begin(self) -> None:
-        """Read the status and the headers."""
-        self._read_head()
-        while 100 <= self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
-            self.headers = self.msg = None  # type: ignore[assignment]
-            self._read_head()
-
-    def _read_head(self) -> None:
-        lines = _Lines(self.fp)
-        self.fp = lines  # type: ignore[assignment]
-        try:
-            super().begin()
-        finally:
-            if self.fp is lines:  # type: ignore[comparison-overlap]
-                self.fp = lines.file
-        if lines.last not in (b"\r\n", b"\n"):
-            raise http.client.RemoteDisconnected("the connection ended in the middle of the headers")
-
-
-class _Lines:
-    """A file that keeps the last line that was read of it."""
-
-    def __init__(self, file: Any) -> None:
-        self.file = file
-        self.last = b""
-
-    def readline(self, limit: int = -1) -> bytes:
-        self.last = self.file.readline(limit)
-        return self.last
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.file, name)
+                        shut_down(self._watched)

@@ -105,13 +105,16 @@ def login_secrets(proxies: Iterable[str]) -> Iterator[str]:
     """Yield what is secret in the URLs of proxies, in each form in which it may be written."""
     for proxy in proxies:
         login, at, _ = proxy.partition("://")[2].rpartition("@") if "://" in proxy else proxy.rpartition("@")
-        if not at:
+        name, colon, password = login.partition(":")
+        secret = password if colon else name  # a token may come without a password
+        if not at or not secret:
             continue
-        user, colon, password = login.partition(":")
-        secret = password if colon else user
         plain = unquote(secret)
-        yield from (secret, plain, quote(plain, safe=""), quote(plain))
-        yield base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode("latin-1", "replace")).decode()
+        yield from (secret, plain, quote(plain, safe=""), quote(plain), login)
+        for written in (f"{name}:{password}", f"{unquote(name)}:{unquote(password)}"):
+            yield written
+            for encoding in ("utf-8", "latin-1"):
+                yield base64.b64encode(written.encode(encoding, "replace")).decode()
 
 
 def environment_login_secrets() -> Iterator[str]:

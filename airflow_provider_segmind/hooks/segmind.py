@@ -26,7 +26,7 @@ from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.hooks import form
 from airflow_provider_segmind.hooks.blocking import BlockingTransport
 from airflow_provider_segmind.hooks.budget import Budget
-from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
+from airflow_provider_segmind.hooks.connection import CONNECTION_TYPE, DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.hooks.lookup import look_up
 from airflow_provider_segmind.hooks.media import fetched
 from airflow_provider_segmind.hooks.nonblocking import NonblockingTransport, give_back, lent_transport
@@ -57,7 +57,7 @@ class SegmindHook(BaseHook):
 
     conn_name_attr = "segmind_conn_id"
     default_conn_name = DEFAULT_CONNECTION_ID
-    conn_type = form.CONNECTION_TYPE
+    conn_type = CONNECTION_TYPE
     hook_name = "Segmind"
 
     def __init__(self, segmind_conn_id: str = DEFAULT_CONNECTION_ID) -> None:

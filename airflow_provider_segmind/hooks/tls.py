@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import certifi
+import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
+from requests.utils import select_proxy
+from urllib3.connection import HTTPConnection
 
 from airflow_provider_segmind.exceptions import InvalidConnectionError
 from airflow_provider_segmind.hooks.exchange import WatchedConnection, WatchedTlsConnection
+
+Kinds = Mapping[str, type[HTTPConnection]]
+"""Classes of connections by scheme."""
 
 log = logging.getLogger(__name__)
 
@@ -70,12 +75,7 @@ def context_of(conn_id: str, verify: bool | str) -> ssl.SSLContext:
     return context
 
 
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = WatchedConnection
-
-
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = WatchedTlsConnection
+WATCHED: Kinds = {"http": WatchedConnection, "https": WatchedTlsConnection}
 
 
 class TlsAdapter(HTTPAdapter):
@@ -86,53 +86,51 @@ class TlsAdapter(HTTPAdapter):
     since 2.32, and would add them to the context that is given here.
 
     :param context: As of :func:`tls_context`; None if no TLS is spoken, with the host or with a proxy.
-    :ivar pools: The classes of the connection pools, by scheme; a subclass may have others.
+    :param direct: The kinds of connections to hosts.
+    :param proxied: The kinds of connections through a proxy.
     """
 
-    pools: dict[str, type[HTTPConnectionPool]] = {"http": _PlainPool, "https": _TlsPool}  # noqa: RUF012
-
-    def __init__(self, context: ssl.SSLContext | None) -> None:
+    def __init__(self, context: ssl.SSLContext | None, direct: Kinds = WATCHED, proxied: Kinds = WATCHED) -> None:
         self._context = context
+        self._direct = direct
+        self._proxied = proxied
         super().__init__()
 
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
+    def init_poolmanager(self, *sizes: Any, **options: Any) -> None:
         """Make the pools of connections without a proxy."""
-        self.poolmanager = _Pools(
-            num_pools=connections, maxsize=maxsize, block=block, ssl_context=self._context, **pool_kwargs
-        )
-        self.poolmanager.pool_classes_by_scheme = self.pools
+        super().init_poolmanager(*sizes, ssl_context=self._context, **options)
+        _let_connect(self.poolmanager, self._direct)
 
-    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         """Return the pools of connections through a proxy, which may itself speak TLS."""
         if proxy not in self.proxy_manager:
-            pools = _ProxyPools(
-                proxy,
-                proxy_headers=self.proxy_headers(proxy),
-                proxy_ssl_context=self._context,
-                ssl_context=self._context,
-                **proxy_kwargs,
-            )
-            pools.pool_classes_by_scheme = self.pools
-            self.proxy_manager[proxy] = pools
+            own = {} if proxy.lower().startswith("socks") else {"proxy_ssl_context": self._context}
+            pools = super().proxy_manager_for(proxy, ssl_context=self._context, **own, **options)
+            _let_connect(pools, self._proxied)
         return self.proxy_manager[proxy]
 
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """Return the connections to use, without anything that ``requests`` makes of its ``verify``."""
+        proxy = select_proxy(request.url or "", proxies)
+        if proxy:
+            pools = self.proxy_manager_for(proxy if "://" in proxy else f"http://{proxy}")
+        else:
+            pools = self.poolmanager
+        return pools.connection_from_url(request.url)
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Leave everything to the context."""
 
 
-class _WithoutVerify:
-    """Leaves out what ``requests`` makes of its ``verify``."""
-
-    def connection_from_host(
-        self, host: str | None, port: int | None = None, scheme: str | None = "http", pool_kwargs: Any = None
-    ) -> HTTPConnectionPool:
-        pool: HTTPConnectionPool = super().connection_from_host(host, port, scheme)  # type: ignore[misc]
-        return pool
-
-
-class _Pools(_WithoutVerify, PoolManager):
-    pass
-
-
-class _ProxyPools(_WithoutVerify, ProxyManager):
-    pass
+def _let_connect(pools: Any, kinds: Kinds) -> None:
+    """Have pools make connections of these kinds, each on top of what the pools themselves make of a scheme."""
+    pools.pool_classes_by_scheme = {
+        scheme: type(
+            pool.__name__,
+            (pool,),
+            {"ConnectionCls": type(kinds[scheme].__name__, (kinds[scheme], pool.ConnectionCls), {})},
+        )
+        for scheme, pool in pools.pool_classes_by_scheme.items()
+    }

@@ -129,6 +129,7 @@ _SIGNATURES = (
     (b"8BPS\x00", "image/vnd.adobe.photoshop"),
     (b"v/1\x01", "image/x-exr"),
     (b"#?RADIANCE", "image/vnd.radiance"),
+    (b"#?RGBE", "image/vnd.radiance"),
     *((b"ID3" + version, "audio/mpeg") for version in (b"\x02", b"\x03", b"\x04")),
     (b"fLaC", "audio/flac"),
     (b"MThd\x00", "audio/midi"),
@@ -174,6 +175,8 @@ _SCRIPTS = (b"#!", b"<?php", b"<?=", b"@echo off")
 _WEB_PAGE = re.compile(
     rb"<!--|<(!doctype\s+html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p|meta|center)[\s>/]"
 )
+_MAY_HAVE_MARKUP = frozenset({"text/plain", "text/markdown"})
+_WHOLE_PAGE = re.compile(rb"<(!doctype\s+html|html|head|script|iframe|title|meta)[\s>/]")
 _XHTML = re.compile(rb"<(!doctype\s+html|html)[\s>]")
 _BEFORE_MARKUP = re.compile(
     rb"(?:\s|<!--.*?-->|<\?xml.*?\?>|<!doctype\s+(?!html).*?>)*", re.DOTALL | re.IGNORECASE
@@ -181,8 +184,16 @@ _BEFORE_MARKUP = re.compile(
 _SUBTITLES = re.compile(rb"\d+\s*\r?\n\d\d:\d\d:\d\d[,.]\d{3} --> ")
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _TEXTUAL = ("application/json", "application/xml", "application/x-subrip", "application/vnd.apple.mpegurl")
-_TEXT_MODELS = ("model/gltf+json", "model/obj", "model/mtl", "model/stl", "model/ply", "model/vnd.collada+xml")
-_TEXT_OR_NOT = ("model/stl", "model/ply")
+_TEXT_MODELS = (
+    "model/gltf+json",
+    "model/obj",
+    "model/mtl",
+    "model/stl",
+    "model/ply",
+    "model/vnd.collada+xml",
+    "application/vnd.autodesk.fbx",
+)
+_TEXT_OR_NOT = ("model/stl", "model/ply", "application/vnd.autodesk.fbx")
 _ANYTHING = ("text/plain", "text/html", "application/json", "application/xml")
 """What an error page or an error document may be."""
 
@@ -231,6 +242,8 @@ def checked_type(head: bytes, declared: str, names: Sequence[str]) -> str:
     if found == "text/html":
         if declared == found and found in named:
             return found
+        if announced and set(announced) <= _MAY_HAVE_MARKUP and not _WHOLE_PAGE.search(_as_utf_8(head).lower()):
+            return _settled("text/plain", announced)
         raise WrongContentError("it is a web page")
     binary = next((each for each in announced if _is_binary(each)), None)
     if found in _ANYTHING and binary:
@@ -374,11 +387,12 @@ def _settled(found: str | None, announced: Sequence[str]) -> str:
         fitting = (each for each in announced if is_textual(each) and not each.endswith(("json", "xml", "html")))
     else:
         fitting = (each for each in announced if each in _VARIANTS.get(found, ()))
-    return next(fitting, found or OPAQUE)
+    # Hosts take many a format for "text/plain", so that a name may say more.
+    return next(iter(sorted(fitting, key=lambda each: each == found)), found or OPAQUE)
 
 
 def _is_binary(media_type: str) -> bool:
-    """Whether a file of this type is no text."""
+    """Whether a file of this type is something else than text."""
     if is_textual(media_type) or media_type == OPAQUE:
         return False
     return media_type in _SUFFIXES or media_type.startswith(("video/", "image/", "audio/"))

@@ -36,7 +36,7 @@ def read_file(file: AllowedFile, most_bytes: int) -> bytes:
     Return the content of a file, up to so many bytes.
 
     :raises OSError: If it cannot be read: FileNotFoundError, IsADirectoryError, PermissionError and so on.
-    :raises NotAFileError: If it is no regular file: those may block, or never end.
+    :raises NotAFileError: If it is not a regular file: others may block, or never end.
     :raises ChangedMeanwhileError: If it was written meanwhile.
     """
     if not file.name:

@@ -88,11 +88,13 @@ def _check_connection(conn_name: str, conn_id: str, scheme: str) -> None:
     # The hook for S3 takes a connection that is not there for none, and goes on anonymously.
     try:
         found = BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException as error:
-        raise InvalidParameterError(conn_name, f"there is no Airflow connection {conn_id!r}") from error
+    except AirflowNotFoundException:
+        found = None
+    if found is None:  # raised here, as Airflow's words repeat an id that may be a whole URI with its password
+        raise InvalidParameterError(conn_name, f"there is no Airflow connection {shown(conn_id)}")
     wanted = _CONNECTION_TYPES.get(scheme)
     given = found.conn_type or ""
     if wanted and given not in (wanted, *_ANY_TYPE):
         raise InvalidParameterError(
-            conn_name, f"the connection {conn_id!r} has the type {given!r}, and {scheme}:// needs {wanted!r}"
+            conn_name, f"the connection {shown(conn_id)} has the type {given!r}, and {scheme}:// needs {wanted!r}"
         )

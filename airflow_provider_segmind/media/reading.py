@@ -6,8 +6,8 @@ import base64
 import hashlib
 from dataclasses import dataclass
 
-from airflow_provider_segmind.api.locations import Location, input_location, without_login
-from airflow_provider_segmind.api.text import one_line
+from airflow_provider_segmind.api.location_rules import quotable
+from airflow_provider_segmind.api.locations import Location, input_location
 from airflow_provider_segmind.exceptions import InvalidParameterError, SegmindError, UnreadableInputError
 from airflow_provider_segmind.media import bucket, disk
 from airflow_provider_segmind.media.allowed_paths import file_to_read
@@ -51,7 +51,7 @@ def read_image(name: str, location: object, conn_id: str | None) -> InputFile:
     :raises UnreadableInputError: If it could not be read now, which may pass.
     """
     at = input_location(name, location, conn_id)
-    where = one_line(without_login(at.uri))
+    where = quotable(at.uri)
     if not at.is_local and not at.key:
         raise InvalidParameterError(name, f"{where} cannot be read: it names a bucket, and no image in it")
     try:

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 from airflow_provider_segmind.api.download import Download
 from airflow_provider_segmind.api.file_names import safe_name, shortened, split_suffix
-from airflow_provider_segmind.api.locations import Location, output_location, without_login
-from airflow_provider_segmind.api.text import one_line
+from airflow_provider_segmind.api.forms import SIZE, TEXT, Form
+from airflow_provider_segmind.api.location_rules import quotable
+from airflow_provider_segmind.api.locations import Location, output_location
 from airflow_provider_segmind.exceptions import (
     DownloadError,
     InvalidParameterError,
@@ -58,9 +59,19 @@ class StoredOutput:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> Self:
-        """Return what ``as_json`` described."""
-        return cls(**document)
+    def from_json(cls, document: object) -> Self:
+        """
+        Return what ``as_json`` described.
+
+        :raises SegmindError: If the document is something else.
+        """
+        form = Form(document, "what is known of a stored output cannot be read", 1)
+        return cls(
+            path=form.required("path", TEXT),
+            size=form.required("size", SIZE),
+            sha256=form.required("sha256", TEXT),
+            content_type=form.required("content_type", TEXT),
+        )
 
 
 class OutputStore:
@@ -100,13 +111,13 @@ class OutputStore:
                 # It must not be cut: a DAG looks for the output by this name, and would make it again and again.
                 raise InvalidParameterError(
                     "name_output_after",
-                    f"the name is too long for a file in {_shown(at.uri)}: {_shown(self._name)}",
+                    f"the name is too long for a file in {quotable(at.uri)}: {quotable(self._name)}",
                 )
             if len(target.name("video/mp4").encode()) > self._folder.longest_name:
-                raise InvalidParameterError("output_path", f"is too long for a file in it: {_shown(at.uri)}")
+                raise InvalidParameterError("output_path", f"is too long for a file in it: {quotable(at.uri)}")
             if at.name and self._folder.is_folder(at.name):
                 raise InvalidParameterError(
-                    "output_path", f"{_shown(at.uri)} is a folder: end it with a slash to store files in it"
+                    "output_path", f"{quotable(at.uri)} is a folder: end it with a slash to store files in it"
                 )
             self._folder.check_writable(_partial_name("check", at.uri))
         except SegmindError:
@@ -142,10 +153,10 @@ class OutputStore:
                 output = before or self._store(url, target, request_id, stored, produced_at)
             stored.append(output)
             if before is None:
-                log.info("Stored %s: %d bytes", _shown(output.path), output.size)
+                log.info("Stored %s: %d bytes", quotable(output.path), output.size)
                 keep(output, number)
             else:
-                log.info("%s is stored already", _shown(output.path))
+                log.info("%s is stored already", quotable(output.path))
         return stored
 
     @cached_property
@@ -266,14 +277,14 @@ def _partial_name(request_id: str, path: str) -> str:
 
 
 def _unwritable(at: Location, error: Exception) -> SegmindError:
-    where, words = _shown(at.uri), words_of(error)
+    where, words = quotable(at.uri), words_of(error)
     if not is_final(error):
         return UnwritableOutputError(f"output_path: {where}: {words}")
     if isinstance(error, PermissionError) or is_login_trouble(error):
         name = "output_path" if at.is_local else "output_conn_id"
         return InvalidParameterError(name, f"{where} may not be written to: {words}")
     if isinstance(error, FileNotFoundError) and not at.is_local:
-        return InvalidParameterError("output_path", f"there is no bucket {_shown(at.bucket)}: {words}")
+        return InvalidParameterError("output_path", f"there is no bucket {quotable(at.bucket)}: {words}")
     return InvalidParameterError("output_path", f"{where} cannot be written to: {words}")
 
 
@@ -287,8 +298,4 @@ def _naming_output(path: object, request_id: str) -> Iterator[None]:
     except SegmindError:
         raise
     except Exception as error:
-        raise OutputNotStoredError(f"{_shown(str(path))}: {words_of(error)}", request_id=request_id) from error
-
-
-def _shown(text: str) -> str:
-    return one_line(without_login(text))
+        raise OutputNotStoredError(f"{quotable(str(path))}: {words_of(error)}", request_id=request_id) from error

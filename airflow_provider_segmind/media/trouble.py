@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from airflow_provider_segmind.api.locations import without_login
-from airflow_provider_segmind.api.text import one_line
+from airflow_provider_segmind.api.location_rules import quotable
 
 _FINAL = (
     FileNotFoundError,
@@ -44,7 +43,7 @@ def is_login_trouble(error: BaseException) -> bool:
 
 def words_of(error: BaseException) -> str:
     """Return what an error says, as a message may quote it."""
-    words = one_line(without_login(str(error)))
+    words = quotable(str(error))
     if not words and isinstance(error, TimeoutError):
         words = "no answer in time"
     return f"{type(error).__name__}: {words}"

@@ -418,5 +418,5 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
                 else ("A submit had no clear answer", _PERHAPS_PAID)
             )
             raise AirflowFailException(
-                f"{what}, then the task broke off: {type(error).__name__}: {error}. {advice}"
+                f"{what}, then the task broke off: {one_line(f'{type(error).__name__}: {error}')}. {advice}"
             ) from error

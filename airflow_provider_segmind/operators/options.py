@@ -75,7 +75,7 @@ class Options:
             )
         if self.name_output_after is not None and not (self.output_path or "").endswith("/"):
             raise InvalidParameterError(
-                "name_output_after", "needs an output_path that is a folder: end it with a slash"
+                "name_output_after", "needs an output_path that is a folder: text with a slash at its end"
             )
 
     @classmethod

@@ -12,6 +12,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperat
 
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.answers import RequestReport, RequestState
+from airflow_provider_segmind.api.portable import portable
+from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.arguments import is_literal, seconds, with_plain_collections
 from airflow_provider_segmind.delivery import METRICS_KEY, RESULT_KEY, push_request_id, raise_task_failure
 from airflow_provider_segmind.exceptions import SegmindError
@@ -100,7 +102,7 @@ class SegmindSyncInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
             self._fail(error)
         except BaseException as error:  # a task that is stopped from outside is no Exception
             raise AirflowFailException(
-                f"The task broke off while {self.model} was running: {type(error).__name__}: {error}. It may have "
+                f"The task broke off while {self.model} was running: {_words(error)}. It may have "
                 "been charged: look in Segmind's request history before you clear the task."
             ) from error
         try:
@@ -110,7 +112,7 @@ class SegmindSyncInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
                 count_failure(self.model, error)
             raise AirflowFailException(
                 f"Request {answer.request_id} has run and was charged, but could not be delivered: "
-                f"{type(error).__name__}: {error}. Its output is in Segmind's request history; another attempt "
+                f"{_words(error)}. Its output is in Segmind's request history; another attempt "
                 "would pay for another one."
             ) from error
 
@@ -147,7 +149,11 @@ class SegmindSyncInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         if answer.document is not None:
             return answer.document
         if answer.content_type.startswith("text/"):
-            return answer.content.decode("utf-8", "replace")
+            return portable(answer.content.decode("utf-8", "replace"))
         encoded = base64.b64encode(answer.content).decode()
         content_type = answer.content_type or "application/octet-stream"
         return self.hook.upload([f"data:{content_type};base64,{encoded}"])[0]
+
+
+def _words(error: BaseException) -> str:
+    return one_line(f"{type(error).__name__}: {error}")

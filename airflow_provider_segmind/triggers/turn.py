@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_segmind.api.awaited_turn import AwaitedTurn
+from airflow_provider_segmind.api.forms import MAPPING, TEXT, Form
 from airflow_provider_segmind.exceptions import RateLimitedError, SegmindError, UnreachableError
+from airflow_provider_segmind.hooks.connection import DEFAULT_CONNECTION_ID
+from airflow_provider_segmind.triggers.arguments import UNREADABLE, ignore_unknown
 from airflow_provider_segmind.triggers.driving import async_hook
 from airflow_provider_segmind.triggers.events import broken_off, turn_event
 
@@ -25,20 +28,47 @@ class SegmindTurnTrigger(BaseTrigger):
 
     The event has ``turn``, what was waited for, and ``error`` if it did not come before the deadline.
 
+    The constructor raises nothing, because Airflow calls it in the triggerer: if an argument is wrong, the event
+    has the error. Arguments that this version does not know are ignored.
+
     :param segmind_conn_id: A connection of the type ``segmind``.
     :param turn: The fields of :class:`~airflow_provider_segmind.api.awaited_turn.AwaitedTurn`.
+    :param version: Of these arguments, see docs/upgrades.md.
+    :ivar trouble: What is wrong with the arguments; None if nothing is.
     """
 
-    def __init__(self, segmind_conn_id: str, turn: dict[str, Any]) -> None:
+    VERSION: ClassVar[int] = 1
+    trouble: SegmindError | None = None
+
+    def __init__(
+        self,
+        segmind_conn_id: str | None = None,
+        turn: dict[str, Any] | None = None,
+        version: int = VERSION,
+        **unknown: Any,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.segmind_conn_id = segmind_conn_id
-        self.turn = AwaitedTurn.from_json(turn)
+        ignore_unknown(type(self), unknown)
+        self._read({"segmind_conn_id": segmind_conn_id, "turn": turn, "version": version})
+
+    def _read(self, arguments: dict[str, Any]) -> None:
+        try:
+            form = Form(arguments, UNREADABLE, self.VERSION)
+            self.segmind_conn_id = form.optional("segmind_conn_id", TEXT, DEFAULT_CONNECTION_ID)
+            self.turn = AwaitedTurn.from_json(form.required("turn", MAPPING))
+        except SegmindError as error:
+            now = time.time()
+            self.trouble, self._arguments = error, arguments
+            self.turn = AwaitedTurn(now, now)
+            self.segmind_conn_id = DEFAULT_CONNECTION_ID
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and all that is needed to go on elsewhere."""
         return (
             "airflow_provider_segmind.triggers.turn.SegmindTurnTrigger",
-            {"segmind_conn_id": self.segmind_conn_id, "turn": self.turn.as_json()},
+            self._arguments
+            if self.trouble is not None
+            else {"version": self.VERSION, "segmind_conn_id": self.segmind_conn_id, "turn": self.turn.as_json()},
         )
 
     @property
@@ -48,6 +78,9 @@ class SegmindTurnTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event, when the turn has come or the deadline has passed."""
+        if self.trouble is not None:
+            yield TriggerEvent(turn_event(None, self.trouble))
+            return
         error: SegmindError | None = None
         try:
             await self._come()

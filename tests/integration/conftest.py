@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -62,8 +64,23 @@ def said(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) ->
 
 
 @pytest.fixture(scope="session")
-def airflow_db() -> None:
-    """The database of this run's Airflow."""
+def airflow_db(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The database of this process's Airflow. The first of several processes makes it, and the others copy it."""
+    own = Path(os.environ["AIRFLOW_HOME"]) / "airflow.db"
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        _make_database()
+        return
+    shared = tmp_path_factory.getbasetemp().parent / "airflow.db"
+    with shared.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if shared.exists():
+            shutil.copy(shared, own)
+        else:
+            _make_database()
+            shutil.copy(own, shared)
+
+
+def _make_database() -> None:
     airflow = Path(sys.executable).with_name("airflow")
     done = subprocess.run([airflow, "db", "migrate"], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

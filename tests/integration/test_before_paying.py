@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_segmind.emulator.running import RunningEmulator
-from tests.s3 import S3
+from tests.s3 import DOWN, S3
 
 Run = Callable[..., dict[str, Any]]
 MUG = Path(__file__).parents[2] / "example_dags" / "images" / "mug.jpg"
@@ -92,11 +93,7 @@ def test_in_an_object_store(
 def test_a_storage_with_trouble_that_may_pass_is_tried_again(
     emulator: RunningEmulator, run_dag: Run, monkeypatch: pytest.MonkeyPatch, said: Callable[[], str]
 ) -> None:
-    extra = '{"endpoint_url": "http://127.0.0.1:9", "region_name": "us-east-1"}'
-    monkeypatch.setenv(
-        "AIRFLOW_CONN_DOWN",
-        f'{{"conn_type": "aws", "login": "key", "password": "secret", "extra": {extra}}}',
-    )
+    monkeypatch.setenv("AIRFLOW_CONN_DOWN", json.dumps(DOWN))
     clip = run_dag("kling", output_path="s3://products/a.mp4", output_conn_id="down")["clip"]
     assert (clip.state, clip.try_number) == ("failed", 3)
     assert "nothing was submitted" in said()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,8 +12,13 @@ import requests
 from airflow import __version__ as airflow_version
 from packaging.version import Version
 
+from airflow_provider_segmind.durability.claims import Claims
+from airflow_provider_segmind.durability.store import RecordStore
+from airflow_provider_segmind.durability.submission import Submission
 from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.exceptions import InvalidParameterError
+from airflow_provider_segmind.hooks.segmind import SegmindHook
+from airflow_provider_segmind.media.inputs import Inputs
 from airflow_provider_segmind.media.reading import read_image
 
 Run = Callable[..., dict[str, Any]]
@@ -97,3 +103,29 @@ def test_what_s3_does_not_have_is_told(bucket: Any, place: str, words: str) -> N
     bucket.put_object(Key="folder/a.png", Body=IMAGE.read_bytes())
     with pytest.raises(InvalidParameterError, match=words):
         read_image("start_image_url", place, "storage")
+
+
+@pytest.mark.parametrize("end", [" ", "\n", "\u3000", "\t"], ids=repr)
+def test_an_image_whose_name_ends_in_white_space_is_not_another_one(
+    emulator: RunningEmulator, run_dag: Run, tmp_path: Path, end: str
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    (tmp_path / f"a.jpg{end}").write_bytes(IMAGE.read_bytes())
+    clip = run_dag("kling", start_image_url=f"{tmp_path}/a.jpg{end}")["clip"]
+    assert clip.state == "success"
+    assert content(sent(emulator)["start_image_url"]) == IMAGE.read_bytes()
+
+
+def test_the_name_of_an_image_forges_no_line_of_a_log(
+    emulator: RunningEmulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = str(tmp_path / "a.png\n[2026-01-01] ERROR forged\x1b[31m")
+    Path(name).write_bytes(IMAGE.read_bytes())
+    context: Any = {"ti": SimpleNamespace(map_index=-1, task_id="x", xcom_pull=lambda **_: None, xcom_push=dict)}
+    inputs = Inputs("fast-text-to-image", {"prompt": "a fox", "image": name}, ["image"])
+    store = RecordStore(context, durable=False)
+    submission = Submission(SegmindHook(), store, Claims(context), inputs, max_tries=1, timeout=9)
+    with caplog.at_level("INFO"):
+        submission.begin()
+    assert "a.png [2026-01-01] ERROR forged" in caplog.text
+    assert "\x1b" not in caplog.text

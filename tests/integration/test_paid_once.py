@@ -67,6 +67,13 @@ def test_an_accepted_submit_without_an_answer_is_adopted(
     assert counted == {f"segmind.unresolved {KLING}": 1, f"segmind.adopted {KLING}": 1}
 
 
+@pytest.mark.parametrize("prompt", ["a\0b", "line\nbreaks\r\n\t", "🦊\u200d🔥 ünï"])
+def test_it_is_found_whatever_characters_are_in_it(emulator: RunningEmulator, run_dag: Run, prompt: str) -> None:
+    emulator.faults({"on": "submit", "count": 1, "drop": "after"})
+    clip = run_dag("kling", prompt=prompt)["clip"]
+    assert (clip.state, emulator.ledger()["submits"]) == ("success", 1)
+
+
 @MODES
 def test_a_submit_that_never_arrived_is_made_anew(
     emulator: RunningEmulator, run_dag: Run, deferrable: bool
@@ -168,10 +175,11 @@ def test_a_retry_gets_the_video_of_an_expired_record_from_the_history(
     run_dag: Run, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     monkeypatch.setattr("airflow_provider_segmind.api.follow.REGISTRATION_GRACE", 0.0)
-    with running_emulator(latency=0.3, retention=1.0) as emulator:
+    # No try is raced by a clock: the first is too late at its only look, and what follows finds no record.
+    with running_emulator(latency=0.0, retention=0.0) as emulator:
         monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(emulator.connection()))
-        emulator.faults({"on": "status", "json": {"status": "QUEUED"}, "count": 1})
-        clip = run_dag("kling", timeout=1.0, poll_interval=5)["clip"]
+        emulator.faults({"on": "status", "status": 200, "json": {"status": "QUEUED"}, "count": 1})
+        clip = run_dag("kling", timeout=0.001, poll_interval=5)["clip"]
         assert (clip.state, clip.try_number, emulator.ledger()["submits"]) == ("success", 2, 1)
     assert counted == {f"segmind.submitted {KLING}": 1, f"segmind.recovered {KLING}": 1}
 

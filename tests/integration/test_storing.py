@@ -33,7 +33,7 @@ from airflow_provider_segmind.media import places
 from airflow_provider_segmind.media.reading import read_image
 from airflow_provider_segmind.media.storing import Fetch, OutputStore, StoredOutput
 from tests.raw_server import RawServer, answer_of, raw_server, trickle
-from tests.s3 import S3
+from tests.s3 import DOWN, S3
 
 MP4 = b"\x00\x00\x00\x1cftypisom\x00\x00\x02\x00isomiso2mp41" + bytes(2000)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
@@ -237,10 +237,7 @@ def test_a_file_where_a_folder_is_needed_is_known_before_the_submit(tmp_path: Pa
 
 
 def test_a_storage_that_is_down_may_be_tried_again(storage: S3, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing listens on port 1."""
-    extra = {"endpoint_url": "http://127.0.0.1:1", "region_name": "us-east-1"}
-    connection = {"conn_type": "aws", "login": "key", "password": "secret", "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_DOWN", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW_CONN_DOWN", json.dumps(DOWN))
     began = time.monotonic()
     with pytest.raises(UnwritableOutputError, match=r"output_path: s3://products/a\.mp4: ") as caught:
         check("s3://products/a.mp4", "down")

@@ -321,7 +321,7 @@ def test_no_error_shows_the_login_of_a_proxy(
             monkeypatch,
             f"{scheme}://gateway.example",
             proxies={scheme: address},
-            timeout=0.5 if fault in ("silence", "not TLS") else 30,
+            timeout=0.2 if fault in ("silence", "not TLS") else 30,
         )
         with pytest.raises(SegmindError) as caught:
             send(CREDITS)

@@ -29,9 +29,9 @@ def test_it_goes_to_segmind_as_it_is(
     prompts = [each["prompt"] for each in sent if "start_image_url" in each]
     assert sorted(prompts) == sorted(2 * PROMPTS)
     nested = [each["messages"][0]["content"] for each in sent if "messages" in each]
-    assert sorted(nested) == sorted(2 * PROMPTS)
+    assert sorted(nested) == sorted(4 * PROMPTS)
     rest = [each["prompt"] for each in sent if set(each) == {"prompt"}]
-    assert sorted(rest) == sorted(["from-conf", PROMPTS[0]])
+    assert sorted(rest) == sorted(["from-conf", "from-conf", PROMPTS[0]])
     assert SECRET not in str(sent)
     assert SECRET not in said()
 

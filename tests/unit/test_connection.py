@@ -13,6 +13,9 @@ from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.call import Service
 from airflow_provider_segmind.exceptions import InvalidConnectionError
 from airflow_provider_segmind.hooks.connection import SegmindConnection, connection_from_key, read_connection
+from tests.shown import everything_shown
+
+pytestmark = pytest.mark.usefixtures("no_proxies")
 
 KEY = "SG_0123456789abcdef"
 
@@ -403,15 +406,6 @@ def test_a_remark_shows_no_secret() -> None:
     assert not any(secret in remark for remark in remarks for secret in (KEY, "hunter2", "\n"))
     assert "known are allow_insecure_http" in remarks[2]
     assert read(extra={"timeout": 5}).remarks == ()
-
-
-def everything_shown(error: BaseException | None) -> str:
-    """All that a log of this error may hold."""
-    shown = ""
-    while error is not None:
-        shown += f"{error} {error!r} {vars(error)}"
-        error = error.__cause__ or error.__context__
-    return shown
 
 
 def test_the_key_is_sent_where_it_is_needed_and_shown_nowhere() -> None:

@@ -24,13 +24,27 @@ def decoded(encoding: str, body: bytes, most: int = 10**6, step: int = 7) -> byt
     [
         ("", TEXT),
         ("identity", TEXT),
+        ("aws-chunked", TEXT),
+        ("UTF-8", TEXT),
+        ("none", TEXT),
         ("gzip", gzip.compress(TEXT)),
         (" GZip ", gzip.compress(TEXT)),
         ("gzip", gzip.compress(TEXT[:500]) + gzip.compress(TEXT[500:])),
         ("deflate", zlib.compress(TEXT)),
         ("deflate", zlib.compress(TEXT)[2:-4]),
     ],
-    ids=["none", "identity", "gzip", "spaces and capitals", "two members", "deflate", "raw deflate"],
+    ids=[
+        "none",
+        "identity",
+        "of an uploader",
+        "a charset",
+        "no name",
+        "gzip",
+        "spaces and capitals",
+        "two members",
+        "deflate",
+        "raw deflate",
+    ],
 )
 def test_one_encoding_is_undone(encoding: str, body: bytes) -> None:
     assert decoded(encoding, body) == TEXT

@@ -111,6 +111,17 @@ def test_what_is_certain_by_its_content_is_stored_whatever_was_announced(content
         (b"\x00\x01\x02\x03", "", ["a"], "application/octet-stream"),
         (b"\x00\x01\x02\x03", "text/plain", ["a.txt"], "application/octet-stream"),
         (b"<!DOCTYPE html><p>a report", "text/html", ["report.html"], "text/html"),
+        (b"v 0 0 0\n", "text/plain", ["mesh.obj"], "model/obj"),
+        (b"newmtl a\n", "text/plain", ["mesh.mtl"], "model/mtl"),
+        (b"a,b\n", "text/plain", ["a.csv"], "text/csv"),
+        (b"solid cube\n", "text/plain", ["a.stl"], "model/stl"),
+        (b'{"asset": {"version": "2.0"}}', "application/json", ["a.gltf"], "model/gltf+json"),
+        (b"<?xml version='1.0'?><COLLADA/>", "application/xml", ["a.dae"], "model/vnd.collada+xml"),
+        (b"; FBX 7.3.0 project file\n", "application/octet-stream", ["a.fbx"], "application/vnd.autodesk.fbx"),
+        (b"Kaydara FBX Binary  \x00\x1a\x00", "text/plain", ["a.fbx"], "application/vnd.autodesk.fbx"),
+        (b"#?RGBE\nFORMAT=32-bit_rle_rgbe\n", "image/vnd.radiance", ["a.hdr"], "image/vnd.radiance"),
+        (b"<p align=center>Hello</p>\n# A title\n", "text/markdown", ["a.md"], "text/markdown"),
+        (b"<b>Once</b> upon a time\n", "text/plain", ["a.txt"], "text/plain"),
     ],
 )
 def test_what_was_announced_says_more_where_the_content_allows(
@@ -136,7 +147,10 @@ def test_what_was_announced_says_more_where_the_content_allows(
 )
 def test_a_web_page_is_not_stored(content: bytes) -> None:
     head = content[:4096]
-    for declared, names in (("video/mp4", ["a.mp4"]), ("", []), ("text/html", ["a.mp4"]), ("", ["a.html"])):
+    for declared, names in (
+        *(("video/mp4", ["a.mp4"]), ("", []), ("text/html", ["a.mp4"]), ("", ["a.html"])),
+        *(("text/plain", ["a.mp4"]), ("text/plain", ["a.mp4", "a.txt"])),
+    ):
         with pytest.raises(WrongContentError, match="a web page"):
             checked_type(head, declared, names)
 

@@ -23,6 +23,7 @@ from airflow_provider_segmind.api.answers import (
 )
 from airflow_provider_segmind.api.awaited_turn import AwaitedTurn, turn_after
 from airflow_provider_segmind.api.call import Call, Rank
+from airflow_provider_segmind.api.documents import read_json
 from airflow_provider_segmind.api.fingerprint import fingerprint
 from airflow_provider_segmind.api.follow import Wait, resume
 from airflow_provider_segmind.api.resolve import LostSubmit, Traces, find_lost
@@ -64,6 +65,12 @@ POINTS = [f"{when} {what}" for what in ("the POST", "write", "delivered") for wh
 )
 def test_the_same_inputs_have_the_same_fingerprint_however_they_are_written(parameters: dict[str, Any]) -> None:
     assert fingerprint(MODEL, parameters) == WANTED
+
+
+@pytest.mark.parametrize("text", ["a\0b", "half \ud800 a character", "\U0001f98a", str(2**70), 2**70, 0.1, "007"])
+def test_inputs_have_the_same_fingerprint_when_the_history_has_been_read(text: Any) -> None:
+    parameters = {"prompt": text, "nested": [{f"a {text}": text}]}
+    assert fingerprint(MODEL, read_json(json.dumps(parameters).encode())) == fingerprint(MODEL, parameters)
 
 
 @pytest.mark.parametrize(

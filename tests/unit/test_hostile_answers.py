@@ -616,6 +616,30 @@ def test_a_hundred_outputs_are_stored_and_four_hundred_are_not() -> None:
             output_urls(of(**body))
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"audio": {"url": "https://x/a"}},
+        {"output": None, "model_mesh": {"url": "https://x/a", "file_size": 5}},
+        {"output": {"images": [{"url": "https://x/a"}]}},
+        {"output": [[{"url": "https://x/a"}]]},
+        {"result": {"files": [{"file": {"url": "https://x/a"}}]}},
+    ],
+    ids=str,
+)
+def test_a_file_is_found_whatever_a_model_calls_it(body: dict[str, Any]) -> None:
+    around = {"status_url": "https://x/s", "start_image_url": "https://x/i", "metrics": {"cost": 1}}
+    assert output_urls(of(**around, **body)) == ["https://x/a"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"video_url": "https://x/a"}, {"videos": [{"url": "https://x/a"}]}, {"output": "", "videos": "https://x/a"}],
+)
+def test_a_video_is_found_under_other_names(body: dict[str, Any]) -> None:
+    assert video_url(of(**body)) == "https://x/a"
+
+
 def test_an_output_that_is_named_twice_is_stored_once() -> None:
     assert output_urls(of(output=["https://x/a.png", "https://x/b.png", "https://x/a.png"])) == [
         "https://x/a.png",

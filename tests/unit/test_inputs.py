@@ -136,6 +136,15 @@ def test_a_login_in_a_location_is_not_told() -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_a_uri_in_place_of_the_id_of_a_connection_is_not_repeated() -> None:
+    with pytest.raises(InvalidParameterError, match="input_conn_id: there is no Airflow connection") as caught:
+        read_image("image", "s3://bucket/a.png", "aws://AKIA:hunter2/x@")
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "hunter2" not in str(error)
+        error = error.__cause__ or error.__context__
+
+
 def test_files_may_not_be_larger_than_allowed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_segmind.media.inputs.MOST_TOGETHER", 2 * len(PNG))
     for name in "abc":

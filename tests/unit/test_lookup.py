@@ -15,6 +15,9 @@ from airflow_provider_segmind.api.call import Service
 from airflow_provider_segmind.exceptions import PASSING_TROUBLE, InvalidConnectionError, UnreachableError
 from airflow_provider_segmind.hooks import lookup, versions
 from airflow_provider_segmind.hooks.connection import SegmindConnection
+from tests.shown import everything_shown
+
+pytestmark = pytest.mark.usefixtures("no_proxies")
 
 KEY = "SG_0123456789abcdef"
 LookUp = Callable[[str], SegmindConnection]
@@ -41,24 +44,27 @@ def masked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return seen
 
 
-@pytest.fixture(autouse=True)
-def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SEGMIND_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
-
 def define(monkeypatch: pytest.MonkeyPatch, definition: Any, conn_id: str = "c") -> None:
     text = definition if isinstance(definition, str) else json.dumps(definition)
     monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", text)
 
 
-def shown_of(error: BaseException | None) -> str:
-    shown = ""
-    while error is not None:
-        shown += f"{error} {error!r}"
-        error = error.__cause__ or error.__context__
-    return shown
+@pytest.mark.parametrize(
+    "conn_id",
+    [None, 5, KEY, f"segmind://:{KEY}@/", "segmind://u:hunter2/x@h", f'{{"password": "{KEY}"}}'],
+    ids=repr,
+)
+def test_what_is_not_an_id_is_refused_and_not_repeated(conn_id: Any, look_up: LookUp) -> None:
+    with pytest.raises(InvalidConnectionError, match="segmind_conn_id must be the id of a connection") as caught:
+        look_up(conn_id)
+    assert KEY not in everything_shown(caught.value)
+    assert "hunter2" not in everything_shown(caught.value)
+
+
+@pytest.mark.parametrize("conn_id", ["segmind_SG_prod", "a.b-c", "vault://segmind"])
+def test_odd_ids_are_looked_up(conn_id: str, look_up: LookUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    define(monkeypatch, {"conn_type": "segmind", "password": KEY}, conn_id)
+    assert look_up(conn_id).api_key == KEY
 
 
 @pytest.mark.parametrize(
@@ -89,7 +95,7 @@ def test_a_connection_of_another_type_is_refused(
         look_up("c")
     assert not isinstance(caught.value, PASSING_TROUBLE)
     assert found in str(caught.value)
-    assert "hunter2" not in shown_of(caught.value)
+    assert "hunter2" not in everything_shown(caught.value)
     assert "fedcba" not in str(caught.value)
 
 
@@ -152,7 +158,7 @@ def test_an_extra_that_cannot_be_read_is_not_ignored(
     define(monkeypatch, {"conn_type": "segmind", "password": KEY, "extra": extra})
     with pytest.raises(InvalidConnectionError, match=r"extra.*'c'") as caught:
         look_up("c")
-    assert "hunter2" not in shown_of(caught.value)
+    assert "hunter2" not in everything_shown(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -260,6 +266,6 @@ def test_a_look_up_that_fails_may_pass_and_shows_no_secret(
     monkeypatch.setattr(lookup, "get_async_connection", fail_async)
     with pytest.raises(UnreachableError, match=f"'c': {type(error).__name__}") as caught:
         look_up("c")
-    shown = shown_of(caught.value)
+    shown = everything_shown(caught.value)
     assert not any(secret in shown for secret in ("hunter2", KEY, "\n", "\x1b"))
     assert len(str(caught.value)) < 700

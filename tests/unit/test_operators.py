@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, BaseOperator
+from airflow.providers.common.compat.sdk import DAG, BaseOperator, ObjectStoragePath
 
+from airflow_provider_segmind.api.answers import SyncAnswer
 from airflow_provider_segmind.arguments import flag, is_literal, optional_seconds, seconds
 from airflow_provider_segmind.exceptions import InvalidParameterError
 from airflow_provider_segmind.operators.inference import SegmindInferenceOperator
@@ -26,6 +29,7 @@ KLING: dict[str, Any] = {"task_id": "clip", "prompt": "zoom", "start_image_url":
         ("prompt", " "),
         ("timeout", 0),
         ("timeout", "soon"),
+        ("timeout", 1e12),
         ("poll_interval", -1),
         ("deferrable", "perhaps"),
         ("wait_for_completion", "perhaps"),
@@ -93,10 +97,56 @@ def test_a_sensor_wants_an_id() -> None:
         ("{% if x %}", False),
         ({"a": ["{{ x }}"]}, False),
         (("{# x #}",), False),
+        (ObjectStoragePath("s3://bucket/a.png", protocol="s3", conn_id="c"), True),
+        ({"a": [ObjectStoragePath("s3://bucket/{{ ds }}/a.png", protocol="s3", conn_id="c")]}, False),
     ],
 )
 def test_what_is_known_when_the_dag_is_parsed(value: Any, literal: bool) -> None:
     assert is_literal(value) is literal
+
+
+@pytest.mark.parametrize("name", ["timeout", "poll_interval", "expected_duration"])
+@pytest.mark.parametrize("value", [sys.maxsize, 1e300, "1e12", 10**400, -1, True, timedelta(seconds=1)])
+def test_times_that_no_clock_can_reach_fail_before_anything_is_paid(name: str, value: Any) -> None:
+    with pytest.raises(InvalidParameterError, match=name):
+        SegmindInferenceOperator(task_id="x", model="m", **{name: value})
+
+
+@pytest.mark.parametrize("value", [0.5, "0.25", 1e8, "900"])
+def test_short_and_long_times_are_taken(value: Any) -> None:
+    SegmindInferenceOperator(task_id="x", model="m", timeout=value)
+
+
+@pytest.mark.parametrize("operator", [SegmindInferenceOperator, SegmindSyncInferenceOperator])
+@pytest.mark.parametrize("kind", ["lists", "objects", "itself"])
+def test_parameters_that_are_nested_too_deep_fail_before_anything_is_paid(operator: Any, kind: str) -> None:
+    deep: Any = "x"
+    for _ in range(600):
+        deep = [deep] if kind == "lists" else {"a": deep}
+    if kind == "itself":
+        deep["a"] = deep
+    with pytest.raises(InvalidParameterError, match="nested"):
+        operator(task_id="x", model="m", parameters={"graph": deep})
+
+
+def test_parameters_may_be_nested_as_a_workflow_is() -> None:
+    deep: Any = "x"
+    for _ in range(60):
+        deep = {"a": [deep]}
+    for operator in (SegmindInferenceOperator, SegmindSyncInferenceOperator):
+        operator(task_id="x", model="m", parameters=deep)
+
+
+def test_a_path_that_cannot_be_used_fails_when_the_dag_is_parsed() -> None:
+    path = ObjectStoragePath("s3://bucket/a.png", protocol="s3", conn_id="c")
+    with pytest.raises(InvalidParameterError, match=r"parameters\['image'\]"):
+        SegmindInferenceOperator(task_id="x", model="m", parameters={"image": path})
+    with pytest.raises(InvalidParameterError, match="there is no parameter 'mask'"):
+        SegmindInferenceOperator(task_id="x", model="m", parameters={1: 2, "image": "a"}, upload=["mask"])
+    with pytest.raises(InvalidParameterError, match="name_output_after: needs an output_path that is a folder"):
+        KlingImageToVideoOperator(
+            task_id="x", prompt="zoom", start_image_url=path, output_path=path, name_output_after="start_image_url"
+        )
 
 
 def test_rendered_numbers_and_flags() -> None:
@@ -114,3 +164,9 @@ def test_rendered_numbers_and_flags() -> None:
     ]
     with pytest.raises(InvalidParameterError, match="timeout"):
         seconds("timeout", "nan")
+
+
+def test_a_text_that_a_sync_run_was_paid_for_can_be_kept_by_every_database() -> None:
+    operator = SegmindSyncInferenceOperator(task_id="x", model="m")
+    answer = SyncAnswer("r1", "text/plain", b"two\nlines, a NUL\x00 and \xf0\x9f\xa6\x8a")
+    assert operator._output(answer) == "two\nlines, a NUL\ufffd and \U0001f98a"

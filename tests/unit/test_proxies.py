@@ -8,6 +8,9 @@ import pytest
 
 from airflow_provider_segmind.exceptions import InvalidConnectionError
 from airflow_provider_segmind.hooks.connection import SegmindConnection, connection_from_key, read_connection
+from tests.shown import everything_shown
+
+pytestmark = pytest.mark.usefixtures("no_proxies")
 
 KEY = "SG_0123456789abcdef"
 GATEWAY = "https://api.segmind.com/v2/x"
@@ -28,23 +31,8 @@ NOT_PROXIES = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
-
 def read(proxies: Any = None, **fields: Any) -> SegmindConnection:
     return read_connection("c", **{"password": KEY, "host": None, "extra": {"proxies": proxies}, **fields})
-
-
-def shown_of(error: BaseException | None) -> str:
-    shown = ""
-    while error is not None:
-        shown += f"{error} {error!r}"
-        error = error.__cause__ or error.__context__
-    return shown
 
 
 @pytest.mark.parametrize(
@@ -90,7 +78,7 @@ def test_they_go_before_those_of_the_environment(
 def test_a_proxy_that_one_side_could_not_use_is_refused(key: str, proxy: Any) -> None:
     with pytest.raises(InvalidConnectionError, match="proxies of the connection 'c'") as caught:
         read({key: proxy})
-    assert "hunter2" not in shown_of(caught.value)
+    assert "hunter2" not in everything_shown(caught.value)
     if proxy in SOCKS:
         assert "SOCKS" in str(caught.value)
 
@@ -118,7 +106,7 @@ def test_the_same_of_the_environment(variable: str, proxy: str, monkeypatch: pyt
     for refused in (read, lambda: connection_from_key(KEY)):
         with pytest.raises(InvalidConnectionError, match=r"proxies of the connection.*NO_PROXY") as caught:
             refused()
-        assert "hunter2" not in shown_of(caught.value)
+        assert "hunter2" not in everything_shown(caught.value)
     assert read({"https": "http://proxy.example"}).proxy_for(GATEWAY) == "http://proxy.example"
     monkeypatch.setenv("NO_PROXY", "api.segmind.com")
     with pytest.raises(InvalidConnectionError, match="spotprod"):

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from airflow_provider_segmind.hooks.causes import Secrets
 from airflow_provider_segmind.hooks.connection import SegmindConnection, read_connection
 
 KEY = "SG_0123456789abcdef"
@@ -111,6 +112,16 @@ def test_texts_hold_no_password_of_a_proxy() -> None:
     for form in ("pa%2Fss%40word", "pa/ss@word", "pa/ss%40word", login):
         assert proxied.redacted_text(f"407 for {form}!") == "407 for ***!"
     assert proxied.redacted_text(f"key {KEY}, {escaped(KEY, '%{:02x}')}") == "key ***, ***"
+
+
+@pytest.mark.parametrize("login", ["user:pa%2Fss%40word", "us%20er:pw", "token-of-a-proxy"])
+def test_errors_hide_all_that_logs_hide(login: str) -> None:
+    proxy = f"http://{login}@proxy.example:3128"
+    proxied = connection(proxies={"https": proxy})
+    secrets = Secrets(proxied, [proxy])
+    assert {KEY, login} <= set(proxied.secrets)
+    for secret in (*proxied.secrets, escaped(KEY, "\\u{:04x}"), escaped(KEY, "%{:02x}")):
+        assert secrets.masked(f"407 for {secret}!") == "407 for ***!"
 
 
 def test_nothing_shows_a_secret() -> None:

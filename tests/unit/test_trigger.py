@@ -31,7 +31,7 @@ def test_a_trigger_is_rebuilt_from_what_was_stored() -> None:
 
 
 def test_events_are_json_and_carry_the_request_id() -> None:
-    result = RequestReport("req-1", "COMPLETED", {"status": "COMPLETED", "output": "x"})
+    result = RequestReport("req-1", "COMPLETED", {"status": "COMPLETED", "output": "x"}, from_history=True)
     done = json.loads(json.dumps(completed_event(result)))
     failed = json.loads(json.dumps(error_event("req-1", RequestFailedError("blocked", status=422))))
     assert done["request_id"] == failed["request_id"] == failed["error"]["request_id"] == "req-1"

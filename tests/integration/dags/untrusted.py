@@ -34,6 +34,14 @@ with DAG("untrusted", schedule=None, params={"prompts": ["zoom"], "prefix": "fro
     ).expand_kwargs(arguments)
     SegmindInferenceOperator.partial(task_id="nested", model=TEXT, poll_interval=0.1).expand_kwargs(parameters)
     SegmindSyncInferenceOperator.partial(task_id="sync", model=TEXT).expand_kwargs(parameters)
+    whole = parameters.map(lambda row: row["parameters"])
+    SegmindInferenceOperator.partial(task_id="nested_expand", model=TEXT, poll_interval=0.1).expand(
+        parameters=whole
+    )
+    SegmindSyncInferenceOperator.partial(task_id="sync_expand", model=TEXT).expand(parameters=whole)
+    SegmindInferenceOperator.partial(task_id="written_expand", model=TEXT, poll_interval=0.1).expand(
+        parameters=[{"prompt": "{{ params.prefix }}"}]
+    )
     SegmindInferenceOperator.partial(task_id="written", model=TEXT, poll_interval=0.1).expand_kwargs(
         [{"parameters": {"prompt": "{{ params.prefix }}"}}]
     )

@@ -38,7 +38,10 @@ def test_rows_of_every_outcome(start: Start) -> None:
 
 def test_filters_and_pages(start: Start) -> None:
     client = start(latency=0.0)
-    ids = [client.submitted("mock-inference", credits=each / 100) for each in range(5)]
+    ids = []
+    for each in range(5):
+        ids.append(client.submitted("mock-inference", credits=each / 100))
+        client.emulator.advance(1)  # the order of requests of the same millisecond is not defined
     client.submitted()
     assert [row["request_id"] for row in rows(client, model_name="mock", sort_order="asc")] == ids
     assert [row["request_id"] for row in rows(client, model_name="mock", per_page=2, page=2)] == [ids[2], ids[1]]
