@@ -74,7 +74,8 @@ check-versions: $(addprefix version-,$(VERSIONS)) ## Run the tests on the older 
 version-%:
 	$(MAKE) install AIRFLOW=$*
 	.venvs/$*/bin/python -m pytest -q --numprocesses 2 --dist loadfile \
-		tests/unit tests/integration/test_examples.py tests/integration/test_untrusted.py $(FORGETFUL)
+		tests/unit tests/integration/test_examples.py tests/integration/test_untrusted.py \
+		tests/integration/test_assets.py tests/integration/test_metrics_sent.py $(FORGETFUL)
 
 LOWEST := .venvs/lowest
 

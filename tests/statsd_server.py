@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import socket
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -119,6 +120,9 @@ def airflow_sending_to(sender: Any) -> Iterator[None]:
     """Have this process's Airflow send its metrics with a sender, as a worker of it does."""
     from airflow.providers.common.compat.sdk import Stats
 
+    if importlib.util.find_spec("airflow.sdk"):
+        with suppress(ModuleNotFoundError):  # in Airflow 3.2, importing this sets the sender back
+            importlib.import_module("airflow.sdk.serde")
     nobody = airflow_module("base_stats_logger").NoStatsLogger()
     _send_with(Stats, sender)
     try:

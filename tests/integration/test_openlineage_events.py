@@ -75,7 +75,7 @@ def test_a_run_that_stores_nothing_names_its_request_and_no_file(
     assert ([each["name"] for each in event["inputs"]], event["outputs"]) == ([str(IMAGE)], [])
 
 
-def test_an_output_that_expires_is_no_dataset(told: Any) -> None:
+def test_an_output_that_expires_is_not_a_dataset(told: Any) -> None:
     event = told(start_image_url=str(IMAGE))
     assert (event["eventType"], event["outputs"]) == ("COMPLETE", [])
     assert event["run"]["facets"]["segmind_request"]["cost"] > 0

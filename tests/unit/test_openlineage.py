@@ -53,7 +53,7 @@ def test_a_file_is_named_as_openlineage_does_and_without_secrets(place: str, nam
         {},
     ],
 )
-def test_what_is_not_stored_is_no_dataset_as_its_url_expires(body: dict[str, Any]) -> None:
+def test_what_is_not_stored_is_not_a_dataset_as_its_url_expires(body: dict[str, Any]) -> None:
     assert told(body).outputs == []
 
 
