@@ -13,6 +13,7 @@ from airflow_provider_segmind.exceptions import UnusableOutputError
 MOST_OUTPUTS = 100
 """Files of one request that are stored. Models make four or so: a result with more is a mistake or an attack."""
 
+_ADDRESSES = ("https://", "http://", "data:")
 _DEEPEST_URL = 4
 """Levels of objects around an address; those that were seen have two."""
 
@@ -69,6 +70,16 @@ def output_urls(result: RequestReport) -> list[str]:
             request_id=result.request_id,
         )
     return distinct
+
+
+def output_text(result: RequestReport) -> str | None:
+    """Return the text that a model made; None if it made files, or nothing, or what is meant as an address."""
+    body = result.body
+    output = body.get("output")
+    if not isinstance(output, str) or not output.strip() or output.strip().lower().startswith(_ADDRESSES):
+        return None
+    has_files = _url(body.get("video")) or _urls(body.get("images")) or any(_files(body, _DEEPEST_URL))
+    return None if has_files else output
 
 
 def _urls(value: object) -> list[str]:

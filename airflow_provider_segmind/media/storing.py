@@ -159,6 +159,26 @@ class OutputStore:
                 log.info("%s is stored already", quotable(output.path))
         return stored
 
+    def store_text(
+        self,
+        text: str,
+        request_id: str,
+        stored_before: Sequence[StoredOutput] = (),
+        keep: Keep = lambda stored, number: None,
+    ) -> list[StoredOutput]:
+        """
+        Store what a language model has written, as if it were a file: the same parameters and errors.
+
+        :param text: In a folder it is called ``….txt``, or by its content, such as ``….json``.
+        """
+
+        def pieces(url: str, download: Download, request_id: str) -> Iterator[bytes]:
+            download.content_type = "text/plain"
+            yield download.taken(text.encode())
+
+        file = OutputStore(self._output_path, self._conn_id, self._most_bytes, pieces, name=self._name)
+        return file.store([""], request_id, stored_before, keep)
+
     @cached_property
     def _location(self) -> Location:
         return output_location(self._output_path, self._conn_id)

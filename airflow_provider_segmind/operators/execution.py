@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from airflow_provider_segmind.api.output import output_urls
+from airflow_provider_segmind.api.output import output_text, output_urls
 from airflow_provider_segmind.durability.claims import Claims
 from airflow_provider_segmind.durability.store import RecordStore
 from airflow_provider_segmind.durability.submission import Submission
@@ -87,13 +87,16 @@ class Execution:
         request_id = result.request_id
         if self._outputs is None:
             return []
-        return self._outputs.store(
-            output_urls(result),
-            request_id,
-            [StoredOutput.from_json(each) for each in self.store.outputs(request_id)],
-            lambda stored, number: self._keep(request_id, stored, number),
-            produced_at=self.store.submitted_at(request_id),
-        )
+        before = [StoredOutput.from_json(each) for each in self.store.outputs(request_id)]
+
+        def keep(stored: StoredOutput, number: int) -> None:
+            self._keep(request_id, stored, number)
+
+        text = output_text(result)
+        if text is not None:
+            return self._outputs.store_text(text, request_id, before, keep)
+        produced_at = self.store.submitted_at(request_id)
+        return self._outputs.store(output_urls(result), request_id, before, keep, produced_at=produced_at)
 
     def _keep(self, request_id: str, stored: StoredOutput, number: int) -> None:
         """Write down that an output is stored, and count its bytes: an attempt that finds it there does not."""

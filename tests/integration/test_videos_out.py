@@ -15,7 +15,9 @@ import pytest
 from airflow import __version__ as airflow_version
 from packaging.version import Version
 
+from airflow_provider_segmind.api.answers import RequestReport
 from airflow_provider_segmind.api.download import Download
+from airflow_provider_segmind.api.output import output_text
 from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.exceptions import (
     DownloadError,
@@ -54,6 +56,31 @@ def test_a_video_is_stored_and_told(
 def test_in_a_folder_it_is_called_by_its_request(emulator: RunningEmulator, run_dag: Run, tmp_path: Path) -> None:
     clip = run_dag("kling", output_path=f"file://{tmp_path}/")["clip"]
     assert [path.name for path in tmp_path.iterdir()] == [f"{clip.xcoms['request_id']}.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("text", "suffix", "content_type"),
+    [
+        ("Once upon a time\n🦊\x1b", ".txt", "text/plain"),
+        ('{"a": "https://example.com"}', ".json", "application/json"),
+        ("<p>Once</p> upon a time, https://example.com", ".txt", "text/plain"),
+        ("1\n00:00:01,000 --> 00:00:02,000\nhello", ".srt", "application/x-subrip"),
+    ],
+    ids=["text", "json", "markup", "subtitles"],
+)
+def test_a_text_is_stored_as_what_it_is(
+    emulator: RunningEmulator, run_dag: Run, tmp_path: Path, text: str, suffix: str, content_type: str
+) -> None:
+    emulator.faults({"on": "result", "json": {"status": "COMPLETED", "output": text}})
+    task = run_dag("pictures", output_path=f"{tmp_path}/")["pictures"]
+    assert (task.state, task.xcoms["content_type"]) == ("success", content_type)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{task.xcoms['request_id']}{suffix}"]
+    assert Path(task.xcoms["output_path"]).read_text() == text
+
+
+@pytest.mark.parametrize("output", ["https://example.com/a b.mp4", "data:image/png;base64,AAAA", "", " \n"])
+def test_what_is_meant_as_an_address_is_not_stored_as_text(output: str) -> None:
+    assert output_text(RequestReport("r", "COMPLETED", {"output": output})) is None
 
 
 def test_a_video_is_stored_in_s3(emulator: RunningEmulator, run_dag: Run, bucket: Any) -> None:
