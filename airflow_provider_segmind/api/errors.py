@@ -29,6 +29,9 @@ from airflow_provider_segmind.exceptions import (
 )
 
 _LONGEST_LOCATION = 200
+_GAVE_UP = (408, 499)
+"""What proxies such as Envoy and nginx say when they stop waiting, although the host may have the call by then."""
+
 _BY_STATUS: dict[int, type[SegmindError]] = {
     400: BadRequestError,
     401: AuthenticationError,
@@ -60,7 +63,7 @@ def error_for(call: Call[Any], response: Response) -> SegmindError:
 
 
 def _error_type(call: Call[Any], status: int, detail: str) -> type[SegmindError]:
-    if status >= 500:
+    if status >= 500 or status in _GAVE_UP:
         return SubmitUnresolvedError if call.charged and status not in RESUBMIT_IS_SAFE else ServerError
     if status == 404:
         if call.request_id is not None:
