@@ -11,70 +11,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import (
+    from airflow.providers.common.compat.sdk import (  # noqa: I001 - one statement for all of them
         DAG as DAG,
-    )
-    from airflow.providers.common.compat.sdk import (
         AirflowException as AirflowException,
-    )
-    from airflow.providers.common.compat.sdk import (
         AirflowFailException as AirflowFailException,
-    )
-    from airflow.providers.common.compat.sdk import (
         AirflowNotFoundException as AirflowNotFoundException,
-    )
-    from airflow.providers.common.compat.sdk import (
         AirflowSensorTimeout as AirflowSensorTimeout,
-    )
-    from airflow.providers.common.compat.sdk import (
         AirflowSkipException as AirflowSkipException,
-    )
-    from airflow.providers.common.compat.sdk import (
         Asset as Asset,
-    )
-    from airflow.providers.common.compat.sdk import (
         AssetAlias as AssetAlias,
-    )
-    from airflow.providers.common.compat.sdk import (
         BaseHook as BaseHook,
-    )
-    from airflow.providers.common.compat.sdk import (
         BaseOperator as BaseOperator,
-    )
-    from airflow.providers.common.compat.sdk import (
         BaseSensorOperator as BaseSensorOperator,
-    )
-    from airflow.providers.common.compat.sdk import (
         Connection as Connection,
-    )
-    from airflow.providers.common.compat.sdk import (
         Context as Context,
-    )
-    from airflow.providers.common.compat.sdk import (
         ObjectStoragePath as ObjectStoragePath,
-    )
-    from airflow.providers.common.compat.sdk import (
         Param as Param,
-    )
-    from airflow.providers.common.compat.sdk import (
         PokeReturnValue as PokeReturnValue,
-    )
-    from airflow.providers.common.compat.sdk import (
         Stats as Stats,
-    )
-    from airflow.providers.common.compat.sdk import (
         TaskDeferred as TaskDeferred,
-    )
-    from airflow.providers.common.compat.sdk import (
         conf as conf,
-    )
-    from airflow.providers.common.compat.sdk import (
         get_current_context as get_current_context,
-    )
-    from airflow.providers.common.compat.sdk import (
         mask_secret as mask_secret,
-    )
-    from airflow.providers.common.compat.sdk import (
         task as task,
     )
 
