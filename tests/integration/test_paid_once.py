@@ -189,8 +189,8 @@ def test_a_retry_gets_the_video_of_an_expired_record_from_the_history(
 def test_a_retry_with_other_parameters_pays_nothing_more(
     emulator: RunningEmulator, run_dag: Run, deferrable: bool, said: Callable[[], str]
 ) -> None:
-    emulator.faults({"on": "status", "json": {"status": "QUEUED"}, "count": 7})
-    clip = run_dag("resigned", deferrable=deferrable, timeout=0.5)["clip"]
+    emulator.faults({"on": "status", "json": {"status": "QUEUED"}, "count": 1})
+    clip = run_dag("resigned", deferrable=deferrable, timeout=0.5, poll_interval=5)["clip"]
     assert (clip.state, emulator.ledger()["submits"]) == ("success", 1)
     assert clip.try_number > 1
     assert "prompt, start_image_url" in said()
@@ -201,8 +201,8 @@ def test_parameters_that_become_wrong_do_not_lose_the_request(
     emulator: RunningEmulator, run_dag: Run, said: Callable[[], str]
 ) -> None:
     """The second attempt of this task renders an empty prompt."""
-    emulator.faults({"on": "status", "json": {"status": "QUEUED"}, "count": 7})
-    clip = run_dag("resigned", timeout=0.5, later_prompt="")["clip"]
+    emulator.faults({"on": "status", "json": {"status": "QUEUED"}, "count": 1})
+    clip = run_dag("resigned", timeout=0.5, poll_interval=5, later_prompt="")["clip"]
     (charge,) = emulator.ledger()["charges"]
     assert clip.state == "failed"
     assert (

@@ -8,7 +8,11 @@ from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 
-with DAG("resigned", schedule=None, params={"deferrable": True, "timeout": 60, "later_prompt": None}) as dag:
+with DAG(
+    "resigned",
+    schedule=None,
+    params={"deferrable": True, "timeout": 60, "poll_interval": 0.1, "later_prompt": None},
+) as dag:
     KlingImageToVideoOperator(
         task_id="clip",
         prompt=(
@@ -18,7 +22,7 @@ with DAG("resigned", schedule=None, params={"deferrable": True, "timeout": 60, "
         start_image_url="https://example.com/a.png?nonce={{ macros.uuid.uuid4() }}",
         deferrable="{{ params.deferrable }}",
         timeout="{{ params.timeout }}",
-        poll_interval=0.1,
+        poll_interval="{{ params.poll_interval }}",
         retries=2,
         retry_delay=timedelta(0),
     )
