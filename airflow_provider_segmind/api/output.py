@@ -102,6 +102,11 @@ def _files(value: object, levels: int) -> Iterator[str]:
 
 def _url(value: object, levels: int = _DEEPEST_URL) -> str | None:
     if isinstance(value, dict):
-        inner = (value.get(name) for name in ("url", "video", "video_url"))
+        url = value.get("url")
+        if (
+            isinstance(url, str) and " " in url.strip()
+        ):  # a name that its host has not encoded; elsewhere it is text
+            url = url.replace(" ", "%20")
+        inner = (url, value.get("video"), value.get("video_url"))
         return next(filter(None, (_url(part, levels - 1) for part in inner)), None) if levels else None
     return value if is_web_address(value) else None

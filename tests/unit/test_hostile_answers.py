@@ -585,7 +585,6 @@ def of(**body: Any) -> answers.RequestReport:
     "url",
     [
         "https://x/" + "a" * 8192,
-        "https://x/a b.mp4",
         "https://x/a\nb.mp4",
         "https://x/a\x00.mp4",
         "https://x/\x1b[31m",
@@ -606,6 +605,13 @@ def test_what_cannot_be_an_address_is_no_output_to_store(url: Any) -> None:
         video_url(of(video={"url": url}))
     with pytest.raises(UnreadableResponseError):
         calls.upload(["data:,"]).read(ok({"file_urls": [url]}))
+
+
+def test_a_space_in_the_address_of_a_file_is_encoded() -> None:
+    assert output_urls(of(output={"url": "https://x/a b.mp4"})) == ["https://x/a%20b.mp4"]
+    assert video_url(of(video={"url": "https://x/a b.mp4"})) == "https://x/a%20b.mp4"
+    with pytest.raises(UnusableOutputError, match=ID):
+        output_urls(of(output="https://x/ is a site"))
 
 
 def test_a_hundred_outputs_are_stored_and_four_hundred_are_not() -> None:
