@@ -356,9 +356,7 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
             options.expected_duration,
         )
         if options.deferrable:
-            self._defer(
-                SegmindRequestTrigger(segmind_conn_id=self.segmind_conn_id, **asdict(request)), "execute_complete"
-            )
+            self._defer_until_done(request)
         return self._delivered(execution, wait_for(request, self.hook))
 
     def _turn_come(self, execution: Execution, turn: AwaitedTurn) -> Begun:
@@ -373,6 +371,10 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         if execution.options.deferrable:
             self._defer(SegmindLostSubmitTrigger(self.segmind_conn_id, lost.as_json()), "execute_found")
         return execution.submission.settle(lost, driven(find_lost(lost, time.time), self.hook))
+
+    def _defer_until_done(self, request: FollowedRequest) -> None:
+        trigger = SegmindRequestTrigger(segmind_conn_id=self.segmind_conn_id, **asdict(request))
+        self._defer(trigger, "execute_complete")
 
     def _defer(self, trigger: SegmindTrigger, method_name: str) -> None:
         """Free the worker until a trigger has ended its wait."""

@@ -50,6 +50,9 @@ def run_readme(
     """Run the DAG that the README has, from a file of its own."""
     (tmp_path / "product_clips.py").write_text(readme_dag)
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(storage.connection))
+    storage.bucket.objects.all().delete()
+    # A task is a process of its own, and has seen no folder before.
+    ObjectStoragePath("s3://products", conn_id="aws_default").fs.invalidate_cache()
     return run_dag_of(tmp_path)
 
 
@@ -57,7 +60,6 @@ def test_any_name_is_only_a_name(
     emulator: RunningEmulator, run_readme: Run, storage: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_PROD_DB", '{"conn_type": "generic", "password": "hunter2"}')
-    storage.bucket.objects.all().delete()
     image = (ROOT / "example_dags" / "images" / "mug.jpg").read_bytes()
     for name in HOSTILE_NAMES:
         storage.bucket.put_object(Key=f"images/{name}", Body=image)
