@@ -118,7 +118,7 @@ def datadog(port: int) -> Any:
 @contextmanager
 def airflow_sending_to(sender: Any) -> Iterator[None]:
     """Have this process's Airflow send its metrics with a sender, as a worker of it does."""
-    from airflow.providers.common.compat.sdk import Stats
+    from airflow_provider_segmind.compat import Stats
 
     if importlib.util.find_spec("airflow.sdk"):
         with suppress(ModuleNotFoundError):  # in Airflow 3.2, importing this sets the sender back

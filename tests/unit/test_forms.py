@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_segmind.api.answers import RequestReport
 from airflow_provider_segmind.api.awaited_turn import AwaitedTurn
 from airflow_provider_segmind.api.resolve import LostSubmit, Traces
+from airflow_provider_segmind.compat import AirflowFailException, TaskDeferred
 from airflow_provider_segmind.durability.claims import CLAIM_KEY, Claims
 from airflow_provider_segmind.durability.record import RecordState, RequestRecord
 from airflow_provider_segmind.durability.store import KEY, OUTPUTS_KEY, UPLOADS_KEY, RecordStore

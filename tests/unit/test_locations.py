@@ -6,7 +6,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import ObjectStoragePath
 from upath import UPath
 
 from airflow_provider_segmind.api.file_names import name_after, safe_name
@@ -19,6 +18,7 @@ from airflow_provider_segmind.api.locations import (
     output_location,
     without_login,
 )
+from airflow_provider_segmind.compat import ObjectStoragePath
 from airflow_provider_segmind.exceptions import InvalidParameterError
 from airflow_provider_segmind.media.inputs import Inputs
 from airflow_provider_segmind.media.reading import read_image

@@ -9,10 +9,10 @@ from importlib.resources import files
 
 import jsonschema
 import pytest
-from airflow.providers.common.compat.sdk import conf
 from airflow.providers_manager import ProvidersManager
 
 from airflow_provider_segmind import __version__
+from airflow_provider_segmind.compat import conf
 from airflow_provider_segmind.exceptions import InvalidParameterError
 from airflow_provider_segmind.get_provider_info import get_provider_info
 from airflow_provider_segmind.hooks.segmind import SegmindHook
