@@ -48,6 +48,7 @@ def test_a_folder_of_images_and_again_when_more_have_come(
     assert emulator.ledger()["count"] == len(list(clips.iterdir())) == 4
 
 
+@pytest.mark.timeout(600)
 def test_a_folder_of_images_with_any_names(
     emulator: RunningEmulator, run_example: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from airflow_provider_segmind.emulator.running import RunningEmulator
 
+pytestmark = pytest.mark.timeout(600)  # some thirty tasks, each of them a while on a slow machine
+
 Run = Callable[..., dict[str, Any]]
 SECRET = "hunter2-of-production"
 PROMPTS = [
