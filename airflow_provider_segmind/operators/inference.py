@@ -382,9 +382,8 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
 
     def _delivered(self, execution: Execution, result: RequestReport) -> Any:
         self._request_id = result.request_id
-        count_once(
-            execution.context, Delivered(self.model, result, None)
-        )  # charged, whatever becomes of the output
+        # It is charged, whatever becomes of the output.
+        count_once(execution.context, Delivered(self.model, result, None))
         push_result(execution.context, result)
         output = self.output_of(result)
         stored = execution.stored(result)
