@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.failure import DemoError, StoppedError
-from demo.folder import fresh_folder, shown
-from demo.log_tail import last_lines
-from demo.processes import Processes
+from demo.folder import fresh_folder, short_path
+from demo.printing import quote, say
 from demo.segmind import chosen_segmind
 from demo.story import Story
-from demo.telling import quote, say
-from demo.waiting import Waiting
+from harness import HarnessError, StoppedError, last_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from demo.folder import DemoFolder
     from demo.segmind import Segmind
+    from harness import Cluster
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,9 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         segmind = chosen_segmind()
         with fresh_folder(options.folder) as folder:
-            return _shown(folder, segmind, keep=options.keep)
-    except DemoError as error:
-        return _failed(error)
+            return _show(folder, segmind, keep=options.keep)
+    except HarnessError as error:
+        return _report_failure(error)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,35 +48,39 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _shown(folder: DemoFolder, segmind: Segmind, *, keep: bool) -> int:
-    waiting = Waiting(segmind.time_limit)
-    processes = Processes(folder.logs)
-    waiting.mind(processes.check)
-    story = Story(folder, segmind, processes, waiting)
+def _show(folder: DemoFolder, segmind: Segmind, *, keep: bool) -> int:
+    story = Story(folder, segmind)
     code = 0
     try:
-        url = story.tell()
-        if keep:
-            say(f"Airflow's UI: {url} (everybody is an admin: no login). Ctrl-C stops everything.")
-            waiting.for_a_signal()
-    except DemoError as error:
-        code = _failed(error)
+        with story.cluster() as cluster:
+            try:
+                story.run(cluster)
+                if keep:
+                    story.add_to_look_at(cluster)
+                    say(f"Airflow's UI: {cluster.url} (everybody is an admin: no login). Ctrl-C stops everything.")
+                    _await_signal(cluster)
+            finally:
+                say("Stopping everything")
+    except HarnessError as error:
+        code = _report_failure(error)
     except StoppedError as stopped:
         say(f"The demo was {stopped}")
         code = stopped.exit_code
-    finally:
-        say("Stopping everything")
-        processes.stop()
-        say("Nothing is left running")
+    say("Nothing is left running")
     if story.pending_requests and segmind.costs_money:
         say(f"Segmind goes on with {', '.join(story.pending_requests)}, and charges what completes")
     return code
 
 
-def _failed(error: DemoError) -> int:
+def _await_signal(cluster: Cluster) -> None:
+    with suppress(StoppedError):
+        cluster.await_signal()
+
+
+def _report_failure(error: HarnessError) -> int:
     say(f"FAILED: {error}")
     if error.log is not None and error.log.is_file():
-        say(f"The last lines of {shown(error.log)}:")
+        say(f"The last lines of {short_path(error.log)}:")
         for line in last_lines(error.log):
             quote(line)
     return error.exit_code

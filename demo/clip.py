@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from demo.failure import DemoError
+from harness import HarnessError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,25 +25,25 @@ def can_decode() -> bool:
     return True
 
 
-def described(path: Path) -> str:
+def describe(path: Path) -> str:
     """
     Say what a clip consists of, having decoded every frame if PyAV is installed.
 
-    :raises DemoError: If it is no playable MP4.
+    :raises HarnessError: If it is not a playable MP4.
     """
     if not path.is_file():
-        raise DemoError(f"{path} is not there")
+        raise HarnessError(f"{path} is not there")
     size = f"{path.stat().st_size / 1000:.0f} kB"
     with path.open("rb") as file:
         if file.read(12)[4:8] != b"ftyp":
-            raise DemoError(f"{path} is no MP4")
+            raise HarnessError(f"{path} is not an MP4")
     if not can_decode():
         return f"{size}, an MP4 by its header (with PyAV installed, the demo decodes it)"
     count, first, seconds = 0, None, 0.0
     for frame in _frames(path):
         count, first, seconds = count + 1, first or frame, float(frame.time or 0)
     if first is None:
-        raise DemoError(f"{path} has no frames")
+        raise HarnessError(f"{path} has no frames")
     seconds += seconds / max(count - 1, 1)  # the last one is shown as long as the others
     return f"{size}, {first.width}x{first.height}, {seconds:.1f} s, all {count} frames decoded"
 
@@ -57,7 +57,7 @@ def draw_contact_sheet(clips: Sequence[Path], picture: Path) -> None:
     for clip in clips:
         count = sum(1 for _ in _frames(clip))
         chosen = {0, count // 2, count - 1}
-        boxes = [_boxed(frame) for index, frame in enumerate(_frames(clip)) if index in chosen]
+        boxes = [_in_a_box(frame) for index, frame in enumerate(_frames(clip)) if index in chosen]
         rows.append(np.concatenate(boxes, axis=1))
     sheet = av.VideoFrame.from_ndarray(np.ascontiguousarray(np.concatenate(rows, axis=0)), format="rgb24")
     encoder: Any = av.CodecContext.create("png", "w")
@@ -74,10 +74,10 @@ def _frames(path: Path) -> Iterator[Any]:
         with av.open(str(path)) as container:
             yield from container.decode(container.streams.video[0])
     except (av.FFmpegError, IndexError) as error:
-        raise DemoError(f"{path} cannot be played: {error}") from error
+        raise HarnessError(f"{path} cannot be played: {error}") from error
 
 
-def _boxed(frame: Any) -> Any:
+def _in_a_box(frame: Any) -> Any:
     """Return a frame in a white box of one size, whatever its own."""
     import numpy as np
 

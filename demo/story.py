@@ -3,55 +3,89 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from demo import airflow_running
-from demo.airflow_home import configured_home
-from demo.clip import can_decode, described, draw_contact_sheet
-from demo.failure import DemoError
-from demo.folder import shown
-from demo.slot_time import slot_time
-from demo.telling import detail, say
+from demo.clip import can_decode, describe, draw_contact_sheet
+from demo.folder import short_path
+from demo.printing import detail, say
+from demo.segmind import CLIP_SECONDS, EXAMPLE_DAGS
+from harness import AIRFLOW_2, Cluster, HarnessError, slot_stays
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from demo.airflow_api import AirflowApi, Run
     from demo.folder import DemoFolder
-    from demo.processes import Processes
     from demo.segmind import Segmind
-    from demo.waiting import Waiting
+    from harness import Run, StateChange
 
 DAG_ID = "segmind_folder_of_images"
 TASK_ID = "make_clip"
+STATES = ["running", "deferred", "running", "success"]
+"""Of a task that nothing went wrong with."""
 
 _FAILED = ("failed", "removed")
 """Of any task of the DAG: what is `upstream_failed` follows from one of these."""
 
 
 class Story:
-    """The demo in the order in which it is told."""
+    """What the demo shows, in this order."""
 
-    def __init__(self, folder: DemoFolder, segmind: Segmind, processes: Processes, waiting: Waiting) -> None:
+    def __init__(self, folder: DemoFolder, segmind: Segmind) -> None:
         self._folder = folder
         self._segmind = segmind
-        self._processes = processes
-        self._waiting = waiting
         self.pending_requests: list[str] = []
         """Requests that were submitted, and whose end has not been seen."""
 
-    def tell(self) -> str:
-        """Show it all, and return the address of Airflow's UI."""
-        say(f"Airflow {airflow_running.check_installed()}, with everything in {shown(self._folder.root)}")
-        self._segmind.start(self._processes, self._waiting)
+    def cluster(self) -> Cluster:
+        """
+        Return the Airflow of the demo, which is not started yet.
+
+        :raises HarnessError: If the one that is installed is too old for the demo.
+        """
+        found = version("apache-airflow")
+        if AIRFLOW_2:
+            raise HarnessError(f"the demo needs Airflow 3, but this is Airflow {found}")
+        say(f"Airflow {found}, with everything in {short_path(self._folder.root)}")
+        self._segmind.introduce()
+        # The folders of the demo, and those that the example DAG has by default.
+        default_clips = Path(tempfile.gettempdir()) / "segmind_clips"
+        folders = (self._folder.images, self._folder.clips, EXAMPLE_DAGS / "images", default_clips)
+        return Cluster(
+            self._folder.root,
+            dags=EXAMPLE_DAGS,
+            database="sqlite",
+            segmind=self._segmind.emulator,
+            environment=self._segmind.environment,
+            settings={"SEGMIND__ALLOWED_LOCAL_PATHS": ",".join(map(str, folders)), "SEGMIND__OUTPUT_TAB": True},
+            seconds=self._segmind.seconds,
+            say=say,
+        )
+
+    def run(self, cluster: Cluster) -> None:
+        """Show it all."""
         images = self._lay_out()
-        home = configured_home(self._folder, self._segmind.environment())
-        api = airflow_running.start_airflow(home, self._processes, self._waiting)
-        self._waiting.until(f"the DAG {DAG_ID}", lambda: api.knows(DAG_ID) or None)
-        paid = self._make_clips(api, images)
+        paid = self._make_clips(cluster, images)
         self._look_at_the_clips(images)
-        self._run_again(api, paid)
-        return home.url
+        self._run_again(cluster, paid)
+
+    def add_to_look_at(self, cluster: Cluster) -> None:
+        """
+        Make more to look at in the browser: a request that fails, and one that no task collects.
+
+        Segmind itself is not asked for either: the second one would cost money.
+        """
+        emulator = self._segmind.emulator
+        if emulator is None:
+            return
+        say("Making a request that fails, and one that no task collects")
+        emulator.arm_faults({"on": "submit", "outcome": "blocked", "count": 1})
+        failing = cluster.run("segmind_image_to_video", {"expected_duration": 1})
+        cluster.until("a request to fail", failing.has_ended)
+        forgotten = cluster.run("segmind_fire_and_forget")
+        cluster.until("a submit", lambda: [row.state for row in forgotten.rows("submit")] == ["success"])
+        cluster.api.send("PATCH", f"/dags/segmind_fire_and_forget/dagRuns/{forgotten.run_id}", {"state": "failed"})
+        emulator.advance(CLIP_SECONDS)
 
     def _lay_out(self) -> list[Path]:
         """Put the images into their folder."""
@@ -60,43 +94,40 @@ class Story:
             shutil.copy(image, self._folder.images)
         return sorted(self._folder.images.iterdir())
 
-    def _run(self, api: AirflowApi) -> Run:
-        return api.run(DAG_ID, self._segmind.conf(self._folder.images, self._folder.clips))
+    def _run(self, cluster: Cluster) -> Run:
+        return cluster.run(DAG_ID, self._segmind.conf(self._folder.images, self._folder.clips))
 
-    def _make_clips(self, api: AirflowApi, images: list[Path]) -> dict[str, Any]:
-        say(f"Triggering the DAG {DAG_ID}: {len(images)} images in {shown(self._folder.images)}")
-        watch = _Watch(self._run(api), self._folder.logs, len(images))
+    def _make_clips(self, cluster: Cluster, images: list[Path]) -> dict[str, Any]:
+        say(f"Triggering the DAG {DAG_ID}: {len(images)} images in {short_path(self._folder.images)}")
+        watch = _Watch(cluster, self._run(cluster), len(images))
         for index in range(len(images)):
-            request_id = self._xcom(watch, "request_id", index)
+            request_id = watch.xcom("request_id", index)
             self.pending_requests.append(request_id)
             say(f"submitted: request {request_id}")
-        self._waiting.until("the tasks to defer", watch.deferred)
-        pool = api.pool()
+        cluster.until("the tasks to defer", watch.all_deferred)
+        pool = cluster.api.pool()
         say("deferred: the worker slots are free, the triggerer waits")
         detail(
             "slots", f"default_pool: {pool.get('occupied_slots')} occupied, {pool.get('deferred_slots')} deferred"
         )
-        self._waiting.until("the clips", watch.succeeded)
+        cluster.until("the clips", watch.all_succeeded)
         requests, self.pending_requests = self.pending_requests, []
         say(f"completed: each {TASK_ID} is a success")
         for index in range(len(images)):
-            detail("video", self._xcom(watch, "return_value", index))
-        paid = {request_id: self._xcom(watch, "metrics", index) for index, request_id in enumerate(requests)}
-        self._account_for_slots(watch, sum(each.get("total_time", 0.0) for each in paid.values()))
-        detail("charged", self._segmind.charged(paid))
-        self._waiting.until("the DAG run to end", watch.run_succeeded)
+            detail("video", watch.xcom("return_value", index))
+        paid = {request_id: watch.xcom("summary", index) for index, request_id in enumerate(requests)}
+        self._account_for_slots(watch, sum(each["total_time"] or 0.0 for each in paid.values()))
+        detail("charged", self._segmind.describe_charges(paid))
+        cluster.until("the DAG run to end", watch.run_has_succeeded)
         say("The DAG run is a success")
         return paid
 
-    def _xcom(self, watch: _Watch, key: str, index: int) -> Any:
-        return self._waiting.until(f"{key} in XCom", lambda: watch.xcom(key, index))
-
     def _account_for_slots(self, watch: _Watch, jobs: float) -> None:
-        told = [slot_time(changes) for changes in watch.state_changes()]
-        held = [seconds for seconds in told if seconds is not None]
-        if len(held) < len(told):
+        changes = watch.state_changes()
+        if any([change.state for change in each] != STATES for each in changes):
             detail("worker", "this Airflow's audit log does not tell how long slots were held")
             return
+        held = [sum(slot_stays(each)) for each in changes]
         stays = " + ".join(f"{each:.1f} s" for each in held)
         detail("worker", f"slots were held for {sum(held):.1f} s ({stays}) in all;")
         detail("", f"the jobs at Segmind took {jobs:.1f} s{self._segmind.pace}")
@@ -105,82 +136,88 @@ class Story:
     def _look_at_the_clips(self, images: list[Path]) -> None:
         clips = [self._folder.clips / f"{image.name}.mp4" for image in images]
         for clip in clips:
-            detail("clip", f"{shown(clip)}: {described(clip)}")
+            detail("clip", f"{short_path(clip)}: {describe(clip)}")
         if can_decode():
             draw_contact_sheet(clips, self._folder.contact_sheet)
-            detail("picture", f"{shown(self._folder.contact_sheet)}: first, middle and last frame of each")
+            detail("picture", f"{short_path(self._folder.contact_sheet)}: first, middle and last frame of each")
 
-    def _run_again(self, api: AirflowApi, paid: dict[str, Any]) -> None:
+    def _run_again(self, cluster: Cluster, paid: dict[str, Any]) -> None:
         say("Running it again: each image has its clip by now")
-        watch = _Watch(self._run(api), self._folder.logs, 0)
-        self._waiting.until("the DAG run to end", watch.run_succeeded)
-        if watch.made():
-            raise DemoError("an image that has its clip was given another one")
-        detail("charged", self._segmind.charged(paid))
+        watch = _Watch(cluster, self._run(cluster), len(paid))
+        cluster.until("the DAG run to end", watch.run_has_succeeded)
+        if watch.has_made_any():
+            raise HarnessError("an image that has its clip was given another one")
+        detail("charged", self._segmind.describe_charges(paid))
         say("Nothing was left to make, and nothing more was paid")
 
 
 class _Watch:
     """The tasks that make the clips, looked at until one fails."""
 
-    def __init__(self, run: Run, logs: Path, instances: int) -> None:
+    def __init__(self, cluster: Cluster, run: Run, instances: int) -> None:
+        self._cluster = cluster
         self._run = run
-        self._logs = logs
+        self._logs = cluster.logs
         self._instances = instances
 
     def xcom(self, key: str, index: int) -> Any:
-        """Return what a task has pushed, or None."""
-        self._states()
-        return self._run.xcom(TASK_ID, key, index)
+        """Return what a task has pushed, as soon as it has."""
 
-    def deferred(self) -> bool | None:
+        def look() -> Any:
+            self._states()
+            return self._run.xcom(TASK_ID, key, index)
+
+        return self._cluster.until(f"{key} in XCom", look)
+
+    def all_deferred(self) -> bool:
         """
         Tell whether all tasks have left their worker slots.
 
-        :raises DemoError: If one has ended without ever leaving it.
+        :raises HarnessError: If one has ended without ever leaving it.
         """
         states = self._states()
         if not all(state in ("deferred", "success") for state in states):
-            return None
+            return False
         for state, changes in zip(states, self.state_changes(), strict=True):
             if state == "success" and all(change.state != "deferred" for change in changes):
-                raise DemoError(f"a task {TASK_ID} has ended without ever leaving its worker slot")
+                raise HarnessError(f"a task {TASK_ID} has ended without ever leaving its worker slot")
         return True
 
-    def succeeded(self) -> bool | None:
+    def all_succeeded(self) -> bool:
         """Tell whether all are successes."""
-        return all(state == "success" for state in self._states()) or None
+        return all(state == "success" for state in self._states())
 
-    def state_changes(self) -> list[list[Any]]:
+    def state_changes(self) -> list[list[StateChange]]:
         """Return the changes of each task's state."""
-        return [self._run.state_changes(TASK_ID, index) for index in range(self._instances)]
+        changes = self._run.state_changes(TASK_ID)
+        return [changes.get(index, []) for index in range(self._instances)]
 
-    def made(self) -> bool:
-        """Tell whether any of the tasks has run."""
-        return any(state not in (None, "skipped") for state in self._run.task_states().get(TASK_ID, []))
+    def has_made_any(self) -> bool:
+        """Tell whether any of the tasks has a request."""
+        return any(self._run.xcom(TASK_ID, "request_id", index) for index in range(self._instances))
 
-    def run_succeeded(self) -> bool | None:
+    def run_has_succeeded(self) -> bool:
         """Tell whether the whole run is a success."""
         state = self._run.state()
         if state == "failed":
-            raise DemoError("the DAG run has failed", log=self._log("*"))
-        return state == "success" or None
+            raise HarnessError("the DAG run has failed", log=self._log("*"))
+        return state == "success"
 
     def _states(self) -> list[str | None]:
         """
         Return the states of the tasks; None of one that is not there yet.
 
-        :raises DemoError: If one has failed.
+        :raises HarnessError: If one has failed.
         """
-        all_states = self._run.task_states()
-        for task_id, states in all_states.items():
-            failed = [state for state in states if state in _FAILED]
-            if failed:
-                raise DemoError(f"the task {task_id} is {failed[0]}", log=self._log(task_id))
-        return [*all_states.get(TASK_ID, []), *[None] * self._instances][: self._instances]
+        rows = self._run.rows()
+        for row in rows:
+            if row.state in _FAILED:
+                raise HarnessError(f"the task {row.task_id} is {row.state}", log=self._log(row.task_id))
+        states = [row.state for row in rows if row.task_id == TASK_ID]
+        return [*states, *[None] * self._instances][: self._instances]
 
     def _log(self, task_id: str) -> Path:
         """Return the last log that the task wrote; if it could not even start, the scheduler's, which runs it."""
         found = self._logs.glob(f"tasks/dag_id={DAG_ID}/*/task_id={task_id}/**/attempt=*.log*")
         written = [log for log in found if log.stat().st_size]
-        return max(written, key=lambda log: log.stat().st_mtime, default=self._logs / "scheduler.log")
+        return max(written, key=lambda log: log.stat().st_mtime, default=self._logs / "scheduler-1.log")

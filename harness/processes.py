@@ -1,4 +1,4 @@
-"""The processes of a demo: started, watched, and gone when it ends."""
+"""Processes: started, watched, killed, and gone in the end."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
-from demo.failure import DemoError
+from harness.failure import HarnessError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 _GRACE = 3.0
 _KILLED = 10.0
 _PAUSE = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass
 class Process:
     """A process, its name for the reader, the file that it writes to, and whether it runs until it is stopped."""
 
@@ -35,10 +35,12 @@ class Process:
 
 class Processes:
     """
-    Processes that each lead a session of their own.
+    Processes that each lead a separate session.
 
-    So Ctrl-C in a terminal reaches the demo alone, and what they fork can be found by its session, even where
-    it has a process group of its own, as Airflow's tasks have, or has lost its parent.
+    So Ctrl-C in a terminal reaches only the process that started them. What they fork is found by its session,
+    even where it has its own process group, as Airflow's tasks have, or has lost its parent.
+
+    :param logs: The folder in which each process has its log file, and its working directory.
     """
 
     def __init__(self, logs: Path) -> None:
@@ -48,10 +50,15 @@ class Processes:
     def start(
         self, name: str, command: Sequence[str], environment: Mapping[str, str], *, lasting: bool = True
     ) -> Process:
-        """Start a process; if it is not `lasting`, it ends by itself, see `finished`."""
+        """
+        Start a process.
+
+        :param name: For the reader; also the name of its log file.
+        :param lasting: Whether it runs until it is stopped. If not, see `has_finished`.
+        """
         log = self._logs / f"{name}.log"
         with log.open("wb") as output:
-            popen = subprocess.Popen(  # noqa: S603 - the demo's own command
+            popen = subprocess.Popen(  # noqa: S603 - the caller's own command
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -64,37 +71,50 @@ class Processes:
         self._running.append(process)
         return process
 
-    def finished(self, process: Process) -> bool:
+    def has_finished(self, process: Process) -> bool:
         """
-        Tell whether a process that ends by itself has done its work.
+        Tell whether a process that is not lasting has done its work.
 
-        :raises DemoError: If it has failed.
+        :raises HarnessError: If it has failed.
         """
         code = process.popen.poll()
         if code is None:
             return False
         if code:
-            raise DemoError(f"{process.name} failed ({_ending(code)})", log=process.log)
+            raise HarnessError(f"{process.name} failed ({_ending(code)})", log=process.log)
         if process in self._running:
             self._running.remove(process)
         return True
+
+    def kill(self, process: Process, *, with_children: bool = True) -> None:
+        """
+        Kill a process with SIGKILL, and wait until it is gone. `check` does not miss it.
+
+        :param with_children: Whether all that it has started is killed, too. If not, `stop` ends that.
+        """
+        process.lasting = False
+        for each in psutil.process_iter():
+            if each.pid == process.popen.pid or (with_children and _session(each) == process.popen.pid):
+                with suppress(psutil.Error):
+                    each.send_signal(signal.SIGKILL)
+        process.popen.wait(_KILLED)
 
     def check(self) -> None:
         """
         See that all run that should.
 
-        :raises DemoError: If one has ended.
+        :raises HarnessError: If one has ended.
         """
         for process in self._running:
             code = process.popen.poll() if process.lasting else None
             if code is not None:
-                raise DemoError(f"{process.name} has stopped ({_ending(code)})", log=process.log)
+                raise HarnessError(f"{process.name} has stopped ({_ending(code)})", log=process.log)
 
     def stop(self) -> None:
         """
         End every process and whatever it has started.
 
-        :raises DemoError: If one cannot be ended.
+        :raises HarnessError: If one cannot be ended.
         """
         for number in (signal.SIGTERM, signal.SIGKILL):
             for member in self._members():
@@ -111,20 +131,23 @@ class Processes:
                     return
                 time.sleep(_PAUSE)
         left = ", ".join(f"{member.pid}" for member in self._members())
-        raise DemoError(f"these processes could not be stopped: {left}")
+        raise HarnessError(f"these processes could not be stopped: {left}")
 
     def _members(self) -> list[psutil.Process]:
         sessions = {process.popen.pid for process in self._running}
         return [each for each in psutil.process_iter() if _session(each) in sessions]
 
 
-def kill(process: Process, *, with_children: bool) -> None:
-    """Kill a process, and if asked for all that it has started, with SIGKILL, and wait until it is gone."""
-    for each in psutil.process_iter():
-        if each.pid == process.popen.pid or (with_children and _session(each) == process.popen.pid):
-            with suppress(psutil.Error):
-                each.send_signal(signal.SIGKILL)
-    process.popen.wait(_KILLED)
+def processes_below(folder: Path) -> list[psutil.Process]:
+    """Return what runs in a folder or below it, such as what `Processes` has started with its logs there."""
+    return [each for each in psutil.process_iter() if _working_directory(each).is_relative_to(folder)]
+
+
+def _working_directory(process: psutil.Process) -> Path:
+    try:
+        return Path(process.cwd())
+    except psutil.Error:
+        return Path("/")
 
 
 def _session(process: psutil.Process) -> int | None:

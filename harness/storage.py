@@ -36,12 +36,12 @@ class S3:
     connection: dict[str, Any]
 
     def contents(self, prefix: str) -> dict[str, bytes]:
-        """Return what lies below a prefix, by the rest of its key."""
+        """Return the content of each object below a prefix, by the rest of its key."""
         found = self.bucket.objects.filter(Prefix=prefix)
         return {each.key.removeprefix(prefix): each.get()["Body"].read() for each in found}
 
     def sizes(self, prefix: str) -> dict[str, int]:
-        """Return how many bytes lie below a prefix, by the rest of the key."""
+        """Return the size of each object below a prefix, by the rest of its key."""
         return {each.key.removeprefix(prefix): each.size for each in self.bucket.objects.filter(Prefix=prefix)}
 
     def unfinished_uploads(self) -> int:
