@@ -1,18 +1,20 @@
-"""The calls that Segmind understands: one function for each, which checks its input and builds the Call."""
+"""The calls that Segmind understands: each function checks its input and returns a Call. It sends nothing."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from airflow_provider_segmind.api import answers
-from airflow_provider_segmind.api.call import Call, Service, Turn
-from airflow_provider_segmind.api.request_ids import read_request_id
+from airflow_provider_segmind.api.call import Call, Response, Service, Turn
+from airflow_provider_segmind.api.checks import check_model, check_parameters, check_request_id
+from airflow_provider_segmind.api.early_results import UnclearAnswer
 from airflow_provider_segmind.exceptions import InvalidParameterError
+
+T = TypeVar("T")
 
 SYNC_LIMIT = 128 * 1024 * 1024
 """Bytes of a synchronous run's output that are read."""
@@ -27,25 +29,24 @@ HISTORY_ENTRY_LIMIT = 1024 * 1024
 CATALOGUE_LIMIT = 16 * 1024 * 1024
 
 HISTORY_PATH = "/inference-request/request-history"
+GENERATIONS_PATH = "/inference-request/generations"
 MOST_ROWS = 100
 LONGEST_WINDOW_DAYS = 31
-
-_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def submit(model: str, parameters: Mapping[str, Any]) -> Call[answers.SubmittedRequest]:
     """
-    Submit a request (v2). Each one that Segmind accepts is a new charge once it completes.
+    Return the call that submits a request (v2). Each one that Segmind accepts is charged once it completes.
 
     :param model: The slug, such as ``kling-o1-image-to-video``.
-    :param parameters: What the model's page lists; anything that JSON can say.
+    :param parameters: What the model's page lists; any JSON values.
     """
     return Call(
         "POST",
         Service.GATEWAY,
-        f"/v2/{checked_model(model)}",
-        answers.submitted,
-        body=_encoded(parameters),
+        f"/v2/{check_model(model)}",
+        answers.read_submitted,
+        body=_encode(parameters),
         model=model,
         charged=True,
     )
@@ -53,42 +54,51 @@ def submit(model: str, parameters: Mapping[str, Any]) -> Call[answers.SubmittedR
 
 def status(request_id: str, turn: Turn | None = None) -> Call[answers.RequestReport]:
     """
-    Ask for the state of a request, without its output.
+    Return the call for the state of a request, without its output.
 
     :param turn: How it waits for others with the same key, here and in the other calls.
     """
-    path = f"/v2/requests/{checked_request_id(request_id)}/status"
-    return Call("GET", Service.GATEWAY, path, answers.report, request_id=request_id, turn=turn)
+    path = f"/v2/requests/{check_request_id(request_id)}/status"
+    return Call("GET", Service.GATEWAY, path, answers.read_report, request_id=request_id, turn=turn)
 
 
 def result(request_id: str, turn: Turn | None = None) -> Call[answers.RequestReport]:
-    """Ask for the result of a request. Segmind keeps it for one hour from submission."""
-    path = f"/v2/requests/{checked_request_id(request_id)}"
-    return Call("GET", Service.GATEWAY, path, answers.report, request_id=request_id, turn=turn, limit=RESULT_LIMIT)
+    """Return the call for the result of a request. Segmind keeps it for one hour from submission."""
+    return _result(request_id, turn, answers.read_report)
 
 
-def run_sync(model: str, parameters: Mapping[str, Any], patience: float) -> Call[answers.SyncAnswer]:
+def early_result(request_id: str, turn: Turn | None = None) -> Call[answers.RequestReport | UnclearAnswer]:
+    """Return the call for the result of a request that may still run. Its answer may say how the request is."""
+    return _result(request_id, turn, answers.read_early_result)
+
+
+def _result(request_id: str, turn: Turn | None, reader: Callable[[Call[Any], Response], T]) -> Call[T]:
+    path = f"/v2/requests/{check_request_id(request_id)}"
+    return Call("GET", Service.GATEWAY, path, reader, request_id=request_id, turn=turn, limit=RESULT_LIMIT)
+
+
+def run_sync(model: str, parameters: Mapping[str, Any], timeout: float) -> Call[answers.SyncAnswer]:
     """
-    Run a fast model and wait for its output in one call (v1). A new charge each time.
+    Return the call that runs a fast model and waits for its output (v1). A new charge each time it is sent.
 
-    :param patience: Seconds to wait for the answer.
+    :param timeout: Seconds to wait for the answer.
     """
     return Call(
         "POST",
         Service.GATEWAY,
-        f"/v1/{checked_model(model)}",
-        answers.sync_answer,
-        body=_encoded(parameters),
+        f"/v1/{check_model(model)}",
+        answers.read_sync_answer,
+        body=_encode(parameters),
         model=model,
         charged=True,
         limit=SYNC_LIMIT,
-        patience=patience,
+        timeout=timeout,
     )
 
 
 def credits() -> Call[answers.Credits]:  # noqa: A001 - the field's own word
-    """Ask for the balance. Free, and runs no model."""
-    return Call("GET", Service.GATEWAY, "/v1/get-user-credits", answers.credits)
+    """Return the call for the balance. Free, and runs no model."""
+    return Call("GET", Service.GATEWAY, "/v1/get-user-credits", answers.read_credits)
 
 
 def history(
@@ -104,7 +114,7 @@ def history(
     turn: Turn | None = None,
 ) -> Call[answers.HistoryPage]:
     """
-    Ask for the account's requests, failed and unfinished ones included. It may lag behind the gateway.
+    Return the call for the account's requests, failed and unfinished ones included. They may lag behind.
 
     :param model: A part of the slug is enough.
     :param from_date: First day (UTC); Segmind's default is a week ago.
@@ -131,76 +141,77 @@ def history(
     }
     given = {name: str(value) for name, value in query.items() if value is not None}
     return Call(
-        "GET", Service.PLATFORM, HISTORY_PATH, answers.history_page, query=given, turn=turn, limit=HISTORY_LIMIT
+        "GET",
+        Service.PLATFORM,
+        HISTORY_PATH,
+        answers.read_history_page,
+        query=given,
+        turn=turn,
+        limit=HISTORY_LIMIT,
     )
 
 
 def history_entry(request_id: str, turn: Turn | None = None) -> Call[answers.HistoryEntry]:
-    """Ask the history for one of the account's own requests, of any age."""
-    path = f"{HISTORY_PATH}/{checked_request_id(request_id)}"
+    """Return the call for one request of the account, of any age, from its history."""
+    path = f"{HISTORY_PATH}/{check_request_id(request_id)}"
     return Call(
         "GET",
         Service.PLATFORM,
         path,
-        answers.history_entry,
+        answers.read_history_entry,
         request_id=request_id,
         turn=turn,
         limit=HISTORY_ENTRY_LIMIT,
     )
 
 
+def generations(
+    *, model: str, start_date: date, end_date: date, page: int = 1, turn: Turn | None = None
+) -> Call[answers.HistoryPage]:
+    """
+    Return the call for the account's outputs, the newest first, without failures. In a team, teammates' as well.
+
+    :param start_date: First day (UTC).
+    :param end_date: Last day, included.
+    """
+    query = {"page": str(page), "model_name": model, "start_date": str(start_date), "end_date": str(end_date)}
+    return Call(
+        "GET",
+        Service.PLATFORM,
+        GENERATIONS_PATH,
+        answers.read_generations,
+        query=query,
+        turn=turn,
+        limit=HISTORY_LIMIT,
+    )
+
+
 def models() -> Call[tuple[answers.Model, ...]]:
-    """Ask for the public catalogue. Needs no key."""
+    """Return the call for the public catalogue. Needs no key."""
     path = "/inference-model-information/list"
-    return Call("GET", Service.PLATFORM, path, answers.models, needs_key=False, limit=CATALOGUE_LIMIT)
+    return Call("GET", Service.PLATFORM, path, answers.read_models, needs_key=False, limit=CATALOGUE_LIMIT)
 
 
 def upload(data_urls: Sequence[str]) -> Call[tuple[str, ...]]:
     """
-    Upload files and get their addresses, in the same order. Free; each call makes new files, for good.
+    Return the call that uploads files. Its answer is their URLs, in the same order. Free; Segmind keeps them.
 
     :param data_urls: Each file as ``data:image/png;base64,…``.
     """
     wrong = next((index for index, url in enumerate(data_urls) if not url.startswith("data:")), None)
     if not data_urls or wrong is not None:
         raise InvalidParameterError("data_urls", "must hold one or more URLs that start with data:")
-    body = _encoded({"data_urls": list(data_urls)})
-    reader = partial(answers.uploaded, count=len(data_urls))
+    body = _encode({"data_urls": list(data_urls)})
+    reader = partial(answers.read_uploaded, count=len(data_urls))
     return Call("POST", Service.STORAGE, "/upload-asset", reader, body=body)
 
 
-def checked_model(model: object) -> str:
-    """Return the slug of a model if it can be one."""
-    if isinstance(model, str) and _SLUG.fullmatch(model):
-        return model
-    raise InvalidParameterError(
-        "model", f"must be the slug of a model, such as 'kling-o1-image-to-video', not {model!r}"
+def check_uploads() -> Call[None]:
+    """Return a call that shows whether files can be uploaded with this key. It uploads none, and is free."""
+    return Call(
+        "POST", Service.STORAGE, "/upload-asset", answers.read_upload_check, body=_encode({"data_urls": []})
     )
 
 
-def checked_request_id(request_id: object) -> str:
-    """Return the id of a request if it can be one."""
-    checked = read_request_id(request_id)
-    if checked is not None:
-        return checked
-    raise InvalidParameterError("request_id", f"must be the id that a submit returned, not {request_id!r}")
-
-
-def checked_parameters(parameters: object) -> Mapping[str, Any]:
-    """Return the parameters of a model if JSON can say them."""
-    if not isinstance(parameters, Mapping):
-        raise InvalidParameterError(
-            "parameters", f"must be a dict of the model's parameters, not {type(parameters).__name__}"
-        )
-    for name, value in parameters.items():
-        if not isinstance(name, str):
-            raise InvalidParameterError("parameters", f"names must be strings, not {name!r}")
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise InvalidParameterError(f"parameters[{name!r}]", f"cannot be sent as JSON: {error}") from None
-    return parameters
-
-
-def _encoded(parameters: object) -> bytes:
-    return json.dumps(checked_parameters(parameters), allow_nan=False).encode()
+def _encode(parameters: object) -> bytes:
+    return json.dumps(check_parameters(parameters), allow_nan=False).encode()

@@ -65,7 +65,7 @@ class ContentDecoder:
                 continue
             self._may_be_raw = False
             if len(decoded) > most:
-                raise UndecodableError("it becomes too large when its content encoding is undone")
+                raise UndecodableError("it is too large once its content encoding is undone")
             piece = self._inflater.unconsumed_tail
             if self._inflater.eof:
                 piece = self._inflater.unused_data

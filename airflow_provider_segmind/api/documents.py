@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from airflow_provider_segmind.api.call import JSON_LIMIT
-from airflow_provider_segmind.api.portable import DEEPEST, TooDeepError, portable
+from airflow_provider_segmind.api.portable import DEEPEST, TooDeepError, make_portable
 
 MOST_WEIGHT = 400_000
 """
@@ -77,7 +77,7 @@ def read_json(body: bytes, allowance: Allowance | None = None) -> Any:
     :param allowance: How much may be read of it; by default ``MOST_WEIGHT``.
     :raises ValueError: If it cannot be read.
     """
-    return _read_in_parts(_decoded(body), allowance or Allowance(), levels=2)
+    return _read_in_parts(_decode(body), allowance or Allowance(), levels=2)
 
 
 def read_text(text: str, allowance: Allowance) -> Any:
@@ -88,7 +88,7 @@ def read_text(text: str, allowance: Allowance) -> Any:
     """
     weight = weigh(text, allowance.left)
     try:
-        document = portable(json.loads(text))
+        document = make_portable(json.loads(text))
     except json.JSONDecodeError as error:
         raise NotJsonError(str(error)) from None
     allowance.take(weight)
@@ -101,10 +101,10 @@ def read_beginning(body: bytes, *, begun_texts: bool = False) -> dict[str, Any]:
 
     :param begun_texts: Whether a text that is cut counts, too.
     """
-    return _beginning(_decoded(body[:JSON_LIMIT]), Allowance(), begun_texts, levels=2)
+    return _read_begun_object(_decode(body[:JSON_LIMIT]), Allowance(), begun_texts, levels=2)
 
 
-def _decoded(body: bytes) -> str:
+def _decode(body: bytes) -> str:
     return body.decode("utf-8", "replace").removeprefix("\ufeff")
 
 
@@ -139,12 +139,12 @@ def _read_in_parts(text: str, allowance: Allowance, levels: int) -> Any:
     try:
         return read_text(text, allowance)
     except ValueError:
-        parts = _parts(text) if levels else None
+        parts = _split(text) if levels else None
         if parts is None or not parts.ended:
             raise
     if parts.opening == "[":
         return [_read_or_none(part, allowance) for part in parts.texts]
-    return dict(_member(part, allowance, levels - 1) for part in parts.texts)
+    return dict(_read_member(part, allowance, levels - 1) for part in parts.texts)
 
 
 def _read_or_none(text: str, allowance: Allowance) -> Any:
@@ -154,7 +154,7 @@ def _read_or_none(text: str, allowance: Allowance) -> Any:
         return None
 
 
-def _member(text: str, allowance: Allowance, levels: int) -> tuple[str, Any]:
+def _read_member(text: str, allowance: Allowance, levels: int) -> tuple[str, Any]:
     match = _MEMBER.fullmatch(text)
     if match is None:
         raise NotJsonError("a member of an object has no name")
@@ -167,11 +167,11 @@ def _member(text: str, allowance: Allowance, levels: int) -> tuple[str, Any]:
         return name, None
 
 
-def _parts(text: str) -> _Parts | None:
+def _split(text: str) -> _Parts | None:
     """Return the texts of what a list or an object holds; None if it is neither, or holds too much."""
     texts: list[str] = []
     opening, begin, level = "", 0, 0
-    for count, (at, mark) in enumerate(_marks(text)):
+    for count, (at, mark) in enumerate(_find_marks(text)):
         if count > _MOST_MARKS or len(texts) > MOST_PARTS:
             return None
         if level == 0:
@@ -190,7 +190,7 @@ def _parts(text: str) -> _Parts | None:
     return _Parts(opening, _without_blank([*texts, text[begin:]]), ended=False) if opening else None
 
 
-def _marks(text: str) -> Iterator[tuple[int, str]]:
+def _find_marks(text: str) -> Iterator[tuple[int, str]]:
     """Yield the brackets and commas outside of strings, and where they are."""
     at = 0
     # Not finditer: after the last mark it would begin again at each character that is left.
@@ -203,8 +203,8 @@ def _without_blank(texts: list[str]) -> list[str]:
     return texts if len(texts) > 1 or texts[0].strip() else []
 
 
-def _beginning(text: str, allowance: Allowance, begun_texts: bool, levels: int) -> dict[str, Any]:
-    parts = _parts(text)
+def _read_begun_object(text: str, allowance: Allowance, begun_texts: bool, levels: int) -> dict[str, Any]:
+    parts = _split(text)
     if parts is None or parts.opening != "{":
         return {}
     members: dict[str, Any] = {}
@@ -216,7 +216,7 @@ def _beginning(text: str, allowance: Allowance, begun_texts: bool, levels: int) 
         try:
             name = str(read_text(match[1], allowance))
             if cut and begun_texts:
-                members[name] = _begun(match[2].strip(), allowance, levels)
+                members[name] = _read_begun_value(match[2].strip(), allowance, levels)
             else:
                 members[name] = read_text(match[2], allowance)
         except ValueError:
@@ -224,13 +224,13 @@ def _beginning(text: str, allowance: Allowance, begun_texts: bool, levels: int) 
     return members
 
 
-def _begun(value: str, allowance: Allowance, levels: int) -> Any:
+def _read_begun_value(value: str, allowance: Allowance, levels: int) -> Any:
     """
     Return as much as there is of a text that is cut, or of an object with one.
 
     :raises ValueError: If it cannot be read.
     """
     if value.startswith("{"):
-        return _beginning(value, allowance, begun_texts=True, levels=levels - 1) if levels else None
+        return _read_begun_object(value, allowance, begun_texts=True, levels=levels - 1) if levels else None
     match = _BEGUN_STRING.match(value)
     return read_text(f'{match[0]}"', allowance) if match else None

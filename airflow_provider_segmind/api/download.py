@@ -1,9 +1,8 @@
-"""Getting a file whole over connections that break: what to ask for next, and what an answer says. No I/O."""
+"""Downloading a file over connections that break: what to request next, and what an answer means. No I/O."""
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
@@ -40,21 +39,21 @@ _ENOUGH = 4 * 1024 * 1024
 
 class Download:
     """
-    One file on its way.
+    The download of one file.
 
     :param most_bytes: More than these are not fetched.
     :param request_id: Whose output it is, for messages.
-    :param produced_at: When its request was submitted, in seconds since the epoch. Without it, an output that is
-        not there is never taken for gone: nothing is known of its age.
+    :param age: Seconds since its request was submitted; 0 if that is not known. A missing output counts as deleted
+        only if it is old.
     """
 
-    def __init__(self, most_bytes: int, request_id: str, *, produced_at: float | None = None) -> None:
+    def __init__(self, most_bytes: int, request_id: str, *, age: float = 0.0) -> None:
         self.received = 0
         """Bytes that were handed out, without a content encoding."""
         self.content_type = ""
         self._most_bytes = most_bytes
         self._request_id = request_id
-        self._produced_at = produced_at
+        self._age = age
         self._tag: str | None = None
         self._total: int | None = None  # of the file as it is encoded
         self._encoding = ""
@@ -71,7 +70,7 @@ class Download:
         self._decoded = 0  # bytes that it made of them: fewer than received, where a host begins again
 
     def headers(self) -> dict[str, str]:
-        """Return what to ask with: for the rest, if something has been received."""
+        """Return the headers of the next request: for the rest of the file, if some has been received."""
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         if self._asks_for_rest():
             headers["Range"] = f"bytes={self._on_wire}-"
@@ -81,7 +80,7 @@ class Download:
 
     def begin(self, status: int, headers: Mapping[str, str], *, url: str = "") -> bool:
         """
-        Take note of an answer, and return whether its body is to be read: not if all of the file is there.
+        Read the head of an answer, and return whether its body has to be read: not if the file is complete.
 
         :param headers: With lower-case names.
         :param url: Where the output is, as its result says: a web page is an output only if it says so.
@@ -92,10 +91,10 @@ class Download:
         if status == 416 and self._asks_for_rest():
             return self._begin_behind_the_end(headers.get("content-range", "").strip())
         if status not in (200, 206):
-            raise self._not_served(status)
-        self._look_at_type(status, headers.get("content-type", ""), url)
-        start, length, total = self._extent(status, headers)
-        self._look_at_version(headers.get("etag"), total, headers.get("content-encoding", ""))
+            raise self._not_served_error(status)
+        self._check_type(status, headers.get("content-type", ""), url)
+        start, length, total = self._read_extent(status, headers)
+        self._check_version(headers.get("etag"), total, headers.get("content-encoding", ""))
         if status == 200 and not self._decoder.identity:
             self._restart()  # what a server encodes twice need not be the same bytes
         self._from_start = False
@@ -103,17 +102,17 @@ class Download:
         self._ends_surely = length is not None or "transfer-encoding" in headers
         self._is_part = status == 206
         if self._total is not None and self._total > self._most_on_wire():
-            raise self._too_large(f"it has {self._total} bytes")
+            raise self._too_large_error(f"{self._total} bytes")
         return True
 
     def next_read(self, most: int) -> int:
-        """Return how many bytes of the body to read next: up to ``most``; 0 if all that was announced is there."""
+        """Return how many bytes of the body to read next: up to ``most``; 0 if all announced bytes are there."""
         most = most if self._decoder.identity else min(most, _ENCODED_READ)
         return most if self._left is None else min(most, self._left)
 
-    def taken(self, chunk: bytes) -> bytes:
+    def take(self, chunk: bytes) -> bytes:
         """
-        Return what is new of a piece of the body, without its content encoding.
+        Take a piece of the body, and return the new part of it without its content encoding.
 
         :raises OutputTooLargeError: If it makes the file larger than allowed.
         :raises DownloadError: If its content encoding is broken.
@@ -125,22 +124,22 @@ class Download:
         self._skip = max(self._skip - len(chunk), 0)
         self._on_wire += len(sent)
         if self._on_wire > self._most_on_wire():
-            raise self._too_large("it goes on")
-        return sent and self._handed_out(sent)
+            raise self._too_large_error("more bytes than allowed")
+        return sent and self._decode(sent)
 
-    def ended(self) -> bool:
+    def end_body(self) -> bool:
         """
-        Return whether a body which has ended was the rest of the file: if not, the next part is to be asked for.
+        End a body, and return whether the file is complete: if not, request the next part.
 
         :raises DownloadError: If the body broke off, or the file is empty.
         """
         if self._left:
-            raise self._broken_off()
+            raise self._cut_error()
         if self._skip:
-            raise self._changed() if self._ends_surely else self._broken_off()
+            raise self._changed_error() if self._ends_surely else self._cut_error()
         short = self._total is not None and self._on_wire < self._total
         if short and not self._is_part:
-            raise self._changed() if self._ends_surely else self._broken_off()
+            raise self._changed_error() if self._ends_surely else self._cut_error()
         if short or (self._is_part and self._total is None):
             return False
         # Without a length and without chunks, the end of the connection is the only end there is. HTTP/1.0 hosts
@@ -148,11 +147,11 @@ class Download:
         self._finish()
         return True
 
-    def broken(self, cause: str, *, final: bool = False) -> DownloadError:
+    def broken_error(self, cause: str, *, final: bool = False) -> DownloadError:
         """
         Return the error of a download that broke off.
 
-        :param final: Whether going on cannot help in this try.
+        :param final: Whether resuming cannot help in this attempt.
         """
         return DownloadError(
             f"{cause} (after {self.received} bytes)", request_id=self._request_id, may_resume=not final
@@ -161,18 +160,16 @@ class Download:
     def _asks_for_rest(self) -> bool:
         return self._on_wire > 0 and not self._from_start
 
-    def _not_served(self, status: int) -> SegmindError:
+    def _not_served_error(self, status: int) -> SegmindError:
         # Storage may answer 404 or 403 for a file that it shows a moment later, so that only its age tells.
-        age = 0.0 if self._produced_at is None else time.time() - self._produced_at
-        if status in _NOT_THERE and age >= RETENTION + CLOCK_MARGIN:
+        if status in _NOT_THERE and self._age >= RETENTION + CLOCK_MARGIN:
             return OutputGoneError(
-                f"its media host answers HTTP {status}, {age / 86400:.0f} days after it was submitted",
+                f"the media host returned HTTP {status}, {self._age / 86400:.0f} days after the submit",
                 status=status,
                 request_id=self._request_id,
             )
         return DownloadError(
-            f"its media host answers HTTP {status} (after {self.received} bytes). As long as the output may "
-            "exist, clearing the task pays nothing if it remembers its request (durable=True, from Airflow 3.3)",
+            f"the media host returned HTTP {status} (after {self.received} bytes)",
             status=status,
             request_id=self._request_id,
             may_resume=True,
@@ -181,61 +178,63 @@ class Download:
     def _begin_behind_the_end(self, content_range: str) -> bool:
         """Read an answer that nothing is left to send: the end of a chunked answer may be all that was lost."""
         end = _UNSATISFIED_RANGE.fullmatch(content_range)
-        total = _number(end[1]) if end else None
+        total = _read_digits(end[1]) if end else None
         if total is not None and (total < self._on_wire or _differ(total, self._total)):
-            raise self._changed()
+            raise self._changed_error()
         if total == self._on_wire:
             self._ends_surely = True
             self._finish()
             return False
         self._from_start = True
-        raise self.broken(f"HTTP 416 with Content-Range {one_line(content_range, 80)!r}")
+        raise self.broken_error(f"HTTP 416 with Content-Range {one_line(content_range, 80)!r}")
 
-    def _look_at_type(self, status: int, header: str, url: str) -> None:
+    def _check_type(self, status: int, header: str, url: str) -> None:
         content_type = re.split("[;,]", header[:500])[0].strip(" \t").lower()
         if status == 206 and content_type == "multipart/byteranges":
-            raise self.broken("asked for one range, and got several", final=True)
+            raise self.broken_error("the host sent several ranges in place of one", final=True)
         page = content_type in _PAGE_TYPES
         if page and not PurePosixPath(urlsplit(url).path).name.lower().endswith(_PAGE_SUFFIXES):
-            raise self.broken(f"it is {content_type}, not media", final=True)
+            raise self.broken_error(f"its content is {content_type}, not media", final=True)
         if _MEDIA_TYPE.fullmatch(content_type) and not (self.received and self.content_type):
             self.content_type = content_type
 
-    def _extent(self, status: int, headers: Mapping[str, str]) -> tuple[int, int | None, int | None]:
+    def _read_extent(self, status: int, headers: Mapping[str, str]) -> tuple[int, int | None, int | None]:
         """Return where a body begins in the file, its length, and the file's; None for what is not known."""
-        length = self._length(headers)
+        length = self._read_length(headers)
         if status == 200:
             return 0, length, length
         content_range = headers.get("content-range", "")
         match = _CONTENT_RANGE.fullmatch(content_range.strip())
-        start, last = (_number(match[1]), _number(match[2])) if match else (-1, -1)
-        total = None if match is None or match[3] == "*" else _number(match[3])
+        start, last = (_read_digits(match[1]), _read_digits(match[2])) if match else (-1, -1)
+        total = None if match is None or match[3] == "*" else _read_digits(match[3])
         fits = 0 <= start <= self._on_wire <= last and (total is None or last < total)
         if not fits or length not in (None, last - start + 1):
             shown = one_line(content_range, 80)
-            raise self.broken(f"asked for the rest from byte {self._on_wire}, and got {shown!r}", final=True)
+            raise self.broken_error(
+                f"asked for the bytes from {self._on_wire} on, but got Content-Range {shown!r}", final=True
+            )
         return start, last - start + 1, total
 
-    def _length(self, headers: Mapping[str, str]) -> int | None:
+    def _read_length(self, headers: Mapping[str, str]) -> int | None:
         coding = headers.get("transfer-encoding")
         if coding is not None and coding.lower() != "chunked":
-            raise self.broken(f"its transfer encoding {one_line(coding, 40)!r} is not supported", final=True)
+            raise self.broken_error(f"its transfer encoding {one_line(coding, 40)!r} is not supported", final=True)
         header = headers.get("content-length")
         if header is None or coding is not None:  # chunks say where they end, whatever the length is said to be
             return None
         numbers = [each.strip(" \t") for each in header.split(",")]
-        values = {_number(each) if re.fullmatch("[0-9]+", each) else -1 for each in numbers}
+        values = {_read_digits(each) if re.fullmatch("[0-9]+", each) else -1 for each in numbers}
         if len(values) > 1 or -1 in values:
-            raise self.broken(f"its Content-Length {one_line(header, 80)!r} cannot be read")
+            raise self.broken_error(f"its Content-Length {one_line(header, 80)!r} cannot be read")
         return values.pop()
 
-    def _look_at_version(self, tag: str | None, total: int | None, encoding: str) -> None:
+    def _check_version(self, tag: str | None, total: int | None, encoding: str) -> None:
         encoding = _encoding_name(encoding)
         if self._on_wire or self.received:
             if _differ(_opaque(tag), _opaque(self._tag)) or _differ(total, self._total):
-                raise self._changed()
+                raise self._changed_error()
             if encoding != self._encoding:
-                raise self._changed()
+                raise self._changed_error()
             self._tag = tag or self._tag
             self._total = self._total if total is None else total
             return
@@ -244,57 +243,57 @@ class Download:
             self._restart()
         except UndecodableError as error:
             self._encoding = ""
-            raise self.broken(str(error), final=True) from None
+            raise self.broken_error(str(error), final=True) from None
 
-    def _handed_out(self, sent: bytes) -> bytes:
+    def _decode(self, sent: bytes) -> bytes:
         if self._decoder.identity:
             self._decoded += len(sent)
-            return self._new(sent)
+            return self._take_new(sent)
         new = bytearray()
-        for place in range(0, len(sent), _PIECE):
+        for start in range(0, len(sent), _PIECE):
             try:
-                decoded = self._decoder.decode(sent[place : place + _PIECE], _ENOUGH)
+                decoded = self._decoder.decode(sent[start : start + _PIECE], _ENOUGH)
             except UndecodableError as error:
-                raise self.broken(str(error), final=True) from None
+                raise self.broken_error(str(error), final=True) from None
             self._decoded += len(decoded)
-            new += self._new(decoded)
+            new += self._take_new(decoded)
         return bytes(new)
 
-    def _new(self, decoded: bytes) -> bytes:
+    def _take_new(self, decoded: bytes) -> bytes:
         new = decoded[-(self._decoded - self.received) :] if self._decoded > self.received else b""
         self.received += len(new)
         if self.received > self._most_bytes:
-            raise self._too_large("it goes on")
+            raise self._too_large_error("more bytes than allowed")
         return new
 
     def _finish(self) -> None:
         try:
             self._decoder.finish()
         except UndecodableError as error:
-            raise self.broken(str(error), final=self._ends_surely) from None
+            raise self.broken_error(str(error), final=self._ends_surely) from None
         if self._decoded < self.received:
-            raise self._changed()
+            raise self._changed_error()
         if not self.received:
-            raise self.broken("it is empty", final=self._ends_surely)
+            raise self.broken_error("it is empty", final=self._ends_surely)
 
-    def _broken_off(self) -> DownloadError:
+    def _cut_error(self) -> DownloadError:
         of = "" if self._total is None else f" of {self._total}"
-        return self.broken(f"the body ended after {self._on_wire}{of} bytes")
+        return self.broken_error(f"the body ended after {self._on_wire}{of} bytes")
 
-    def _changed(self) -> DownloadError:
-        return self.broken("the file has changed meanwhile", final=True)
+    def _changed_error(self) -> DownloadError:
+        return self.broken_error("the file changed during the download", final=True)
 
     def _most_on_wire(self) -> int:
         """Return the bytes that may be read: what cannot be compressed becomes a little larger by its encoding."""
         return self._most_bytes if self._decoder.identity else self._most_bytes + self._most_bytes // 100 + 1024
 
-    def _too_large(self, how: str) -> SegmindError:
+    def _too_large_error(self, size: str) -> SegmindError:
         return OutputTooLargeError(
-            f"{how}, and max_output_bytes is {self._most_bytes}", request_id=self._request_id
+            f"it has {size}; max_output_bytes is {self._most_bytes}", request_id=self._request_id
         )
 
 
-def _number(digits: str) -> int:
+def _read_digits(digits: str) -> int:
     """Return a number; one of so many digits that it is too large in any case may become another such one."""
     return int((digits.lstrip("0") or "0")[:20])
 

@@ -54,10 +54,19 @@ def split_suffix(name: str) -> tuple[str, str]:
     return stem, dot + suffix
 
 
-def shortened(text: str, longest: int) -> str:
+def shorten(text: str, longest: int) -> str:
     """Return the beginning of a text, of at most so many bytes and without half a character at its end."""
     return text.encode()[: max(longest, 0)].decode(errors="ignore")
 
 
 def _hash(name: str) -> str:
     return hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:_DIGITS_OF_HASH]
+
+
+def partial_name(text: str) -> str:
+    """
+    Return a temporary name for the file that a text stands for: no other text has the same name.
+
+    It is the same in each attempt, so that what a killed one has left is replaced; and shorter than disks allow.
+    """
+    return f".{hashlib.sha256(text.encode()).hexdigest()[:32]}.part"

@@ -1,4 +1,4 @@
-"""Telling whether two requests are alike, though Segmind may write the inputs of one in its own way."""
+"""Whether two requests are alike, although Segmind may write the inputs of one differently."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from airflow_provider_segmind.api.portable import portable
+from airflow_provider_segmind.api.portable import HALF_CHARACTER_OR_NUL, REPLACEMENT
 
 _SIGNING_PREFIXES = ("x-amz-", "x-goog-")
 _SIGNING_PARAMETERS = {
@@ -70,7 +70,7 @@ def without_signature(text: str) -> str:
 
 def _canonical(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {portable(str(name)): _canonical(part) for name, part in value.items() if part is not None}
+        return {_portable(str(name)): _canonical(part) for name, part in value.items() if part is not None}
     if isinstance(value, (list, tuple)):
         return [_canonical(part) for part in value]
     if value is None or isinstance(value, bool):
@@ -78,5 +78,9 @@ def _canonical(value: Any) -> Any:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        return portable(without_signature(str(value)))
+        return _portable(without_signature(str(value)))
     return str(number) if number == number and abs(number) < 1e15 else str(value)
+
+
+def _portable(text: str) -> str:
+    return HALF_CHARACTER_OR_NUL.sub(REPLACEMENT, text)

@@ -1,9 +1,9 @@
 """
-Reading what this provider wrote for itself: the arguments of triggers, their events, and what it keeps in stores.
+Reading what this provider wrote: the arguments of triggers, their events, and what it keeps in stores.
 
-Another version of the provider may have written it, and it has been in a database since. So a key that this
+Another version of the provider may have written it, and it was stored in a database. So a key that this
 version does not know is ignored, a missing one has its default, and a wrong one is an error. ``docs/upgrades.md``
-has the rules for whoever changes a form.
+has the rules for changing a form.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from airflow_provider_segmind.api.request_ids import read_request_id
 from airflow_provider_segmind.api.text import one_line
+from airflow_provider_segmind.api.values import read_number
 from airflow_provider_segmind.exceptions import LONGEST_REQUEST_ID, SegmindError
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ FIRST_VERSION = 1
 
 LONGEST_TEXT = 8192
 LARGEST_NUMBER = 2.0e11
-"""Seconds since the epoch, in the year 8307: later moments, and sums with them, are no dates in Python."""
+"""Seconds since the epoch, in the year 8307: Python has no dates for later moments, or for sums with them."""
 
 LATEST_MOMENT = 4102444800.0
 """Seconds since the epoch: the year 2100. What was sent later than that is a misread number."""
@@ -119,8 +120,8 @@ class Form:
     def error(self, what: str) -> SegmindError:
         """Return the error of a form that cannot be read, with its request."""
         newer = (
-            f". It is of version {self._version}, and this airflow-provider-segmind knows {self._known}: install "
-            "the same release for workers and triggerers"
+            f". It has version {self._version}, and this airflow-provider-segmind reads {self._known}: install "
+            "the same release on workers and triggerers"
             if self._version > self._known
             else ""
         )
@@ -137,13 +138,12 @@ def _is_text(value: object) -> bool:
 
 
 def _read_word(value: object) -> str | None:
-    return value if isinstance(value, str) and value and one_line(value) == value else None
+    # Of a subclass, such as an Enum, the text alone: Airflow cannot store it, and it cannot be interned.
+    return str.__str__(value) if isinstance(value, str) and value and one_line(value) == value else None
 
 
 def _read_number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if 0 <= value <= LARGEST_NUMBER else None
+    return None if isinstance(value, str) else read_number(value, 0, LARGEST_NUMBER)
 
 
 def _read_moment(value: object) -> float | None:
@@ -174,7 +174,7 @@ def _read_texts_by_name(value: object) -> Mapping[str, str] | None:
     return dict(mapping)
 
 
-TEXT: Kind[str] = Kind("a text", lambda value: str(value) if _is_text(value) else None)
+TEXT: Kind[str] = Kind("a text", lambda value: str.__str__(value) if _is_text(value) else None)
 WORD: Kind[str] = Kind("one line of text", _read_word)
 FLAG: Kind[bool] = Kind("true or false", lambda value: value if isinstance(value, bool) else None)
 REQUEST_ID: Kind[str] = Kind("the id of a request", read_request_id)

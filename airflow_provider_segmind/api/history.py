@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_segmind.api.documents import Allowance, read_text, weigh
-from airflow_provider_segmind.api.error_texts import error_text
-from airflow_provider_segmind.api.figures import read_number
+from airflow_provider_segmind.api.errors import error_text
 from airflow_provider_segmind.api.literals import read_literal
+from airflow_provider_segmind.api.media_url import is_web_address
 from airflow_provider_segmind.api.moments import read_moment
 from airflow_provider_segmind.api.request_ids import canonical_id, read_request_id
 from airflow_provider_segmind.api.text import one_line
-from airflow_provider_segmind.api.web_address import is_web_address
+from airflow_provider_segmind.api.values import read_number
 
 Json = dict[str, Any]
 
@@ -28,6 +28,9 @@ MOST_ROWS_READ = 1000
 
 LONGEST_STATE = 40
 """Characters of a state that this version does not know."""
+
+LONGEST_LATENCY = 86_400_000.0
+"""Milliseconds that a row may say a request has taken: a day. The slowest models take minutes."""
 
 LONGEST_FIELD = 8192
 LARGEST_ROW = 64 * 1024
@@ -52,6 +55,7 @@ class HistoryEntry:
     :param parameters: The inputs as sent; None if Segmind's copy of them cannot be read.
     :param output_urls: One for each output.
     :param created_at: When it was submitted; None if that cannot be read (Segmind does not document the name).
+    :param latency: Seconds from its submission to its end; None if the row does not say.
     :param row: The first row about this request as it came, for what is not named here. Fields of more than 8,192
         characters are left out.
     """
@@ -64,6 +68,7 @@ class HistoryEntry:
     output_urls: tuple[str, ...] = ()
     error: str | None = None
     created_at: datetime | None = None
+    latency: float | None = None
     row: Json = field(default_factory=dict)
 
 
@@ -103,11 +108,14 @@ def read_entry(row: object, allowance: Allowance | None = None) -> HistoryEntry 
         model=one_line(model or "", _LONGEST_NAME),
         state=read_state(row.get("model_status")) or read_state(row.get("status")),
         cost=read_number(row.get("credits_deduction")),
-        parameters=_inputs(row.get("request_body"), allowance or Allowance(INPUTS_WEIGHT)),
-        output_urls=_urls(row.get("generation_url")),
+        parameters=_read_inputs(
+            row.get("request_body", row.get("parameters")), allowance or Allowance(INPUTS_WEIGHT)
+        ),
+        output_urls=_read_urls(row.get("generation_url")),
         error=error_text({"error": row.get("error"), "error_message": row.get("error_message")}) or None,
-        created_at=_created_at(row),
-        row=_bounded(row),
+        created_at=_read_created_at(row),
+        latency=_read_latency(row.get("latency_ms")),
+        row=_first_fields(row),
     )
 
 
@@ -128,7 +136,7 @@ def read_page(rows: list[Any]) -> HistoryPage:
     )
 
 
-def _urls(value: object) -> tuple[str, ...]:
+def _read_urls(value: object) -> tuple[str, ...]:
     return _distinct(filter(is_web_address, value[:MOST_OUTPUTS] if isinstance(value, list) else [value]))
 
 
@@ -136,17 +144,22 @@ def _distinct(urls: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(urls))[:MOST_OUTPUTS]
 
 
-def _created_at(row: Json) -> datetime | None:
+def _read_created_at(row: Json) -> datetime | None:
     """Read when a request was submitted: ``model_created`` is a sort key, other names are guesses."""
     names = ("model_created", "created_at", *(name for name in row if "creat" in name.lower()))
     moments = (read_moment(row.get(name)) for name in names)
     return next((moment for moment in moments if moment is not None), None)
 
 
-def _inputs(text: object, allowance: Allowance) -> Json | None:
+def _read_latency(value: object) -> float | None:
+    milliseconds = read_number(value, 0, LONGEST_LATENCY)
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def _read_inputs(text: object, allowance: Allowance) -> Json | None:
     """Read a request's inputs: JSON, or the Python literal that the official client's fixtures show."""
     if isinstance(text, dict):
-        return _taken(text, allowance)
+        return _within_allowance(text, allowance)
     if not isinstance(text, str):
         return None
     for read in (read_text, read_literal) if _MAY_BE_JSON.match(text) else (read_literal,):
@@ -159,7 +172,7 @@ def _inputs(text: object, allowance: Allowance) -> Json | None:
     return None
 
 
-def _taken(inputs: Json, allowance: Allowance) -> Json | None:
+def _within_allowance(inputs: Json, allowance: Allowance) -> Json | None:
     try:
         allowance.take(weigh(json.dumps(inputs), allowance.left))
     except ValueError:
@@ -167,7 +180,7 @@ def _taken(inputs: Json, allowance: Allowance) -> Json | None:
     return inputs
 
 
-def _bounded(row: Json) -> Json:
+def _first_fields(row: Json) -> Json:
     kept: Json = {}
     left = LARGEST_ROW
     for name, value in list(row.items())[:_MOST_FIELDS]:

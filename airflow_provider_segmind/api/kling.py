@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from airflow_provider_segmind.api.locations import checked_place
+from airflow_provider_segmind.api.locations import check_location
+from airflow_provider_segmind.api.values import read_number
 from airflow_provider_segmind.exceptions import InvalidParameterError
 
 MODEL: Final = "kling-o1-image-to-video"
@@ -17,8 +18,8 @@ DURATIONS: Final = (5, 10)
 IMAGES: Final = ("start_image_url", "end_image_url")
 
 
-def checked_prompt(value: object) -> str:
-    """Return the prompt if it says something."""
+def check_prompt(value: object) -> str:
+    """Return the prompt if it is not blank."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidParameterError(
             "prompt", f"must describe the transformation between the frames, not {value!r}"
@@ -26,42 +27,39 @@ def checked_prompt(value: object) -> str:
     return value
 
 
-def checked_start_image_url(value: object) -> str:
+def check_start_image_url(value: object) -> str:
     """Return where the first frame is."""
-    return checked_place("start_image_url", value)
+    return check_location("start_image_url", value)
 
 
-def checked_end_image_url(value: object) -> str | None:
+def check_end_image_url(value: object) -> str | None:
     """Return where the last frame is, or None, which a template writes as ``None`` or nothing."""
     if value in (None, "", "None"):
         return None
-    return checked_place("end_image_url", value)
+    return check_location("end_image_url", value)
 
 
-def checked_duration(value: object) -> int:
+def check_duration(value: object) -> int:
     """
     Return the duration in seconds.
 
     The page's own sample sends ``"5"``, and a template or a calculation may write ``5.0``.
     """
-    try:
-        seconds = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else 0.0
-    except ValueError:
-        seconds = 0.0
+    seconds = read_number(value, *DURATIONS)
     if seconds in DURATIONS:
         return int(seconds)
     raise InvalidParameterError("duration", f"must be 5 or 10 (seconds), not {value!r}")
 
 
 CHECKS: Final[dict[str, Callable[[object], Any]]] = {
-    "prompt": checked_prompt,
-    "start_image_url": checked_start_image_url,
-    "end_image_url": checked_end_image_url,
-    "duration": checked_duration,
+    "prompt": check_prompt,
+    "start_image_url": check_start_image_url,
+    "end_image_url": check_end_image_url,
+    "duration": check_duration,
 }
 
 
-def checked_parameters(given: dict[str, object]) -> dict[str, Any]:
+def check_parameters(given: dict[str, object]) -> dict[str, Any]:
     """Return the parameters to send: checked, and without those that were not given."""
     checked = {name: check(given.get(name)) for name, check in CHECKS.items()}
     return {name: value for name, value in checked.items() if value is not None}

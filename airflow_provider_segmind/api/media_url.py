@@ -1,11 +1,11 @@
-"""Which addresses an output may be fetched from: a result is somebody else's word, and may name any."""
+"""What the URL of a file is, and from where an output may be fetched: a result may name any URL."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, TypeGuard
 from urllib.parse import quote, urljoin, urlsplit
 
 import idna
@@ -51,6 +51,11 @@ _SPECIAL_V6 = [
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
+LONGEST_ADDRESS = 8192
+"""Characters. Signed addresses have some two thousand; servers stop at about eight."""
+
+_BEGINNING = re.compile(r"https?://[^/?#]")
+
 
 @dataclass(frozen=True)
 class MediaRules:
@@ -64,42 +69,42 @@ class MediaRules:
     loopback: bool = False
     private: bool = False
 
-    def checked(self, url: str, request_id: str | None = None) -> str:
+    def check_url(self, url: str, request_id: str | None = None) -> str:
         """
-        Return an address, if it may be fetched as far as it can be told without a look-up of its name.
+        Return a URL if it may be fetched, as far as that is known before its host is looked up.
 
         What is returned is in ASCII, with the host written in the one way that every parser reads alike.
 
         :raises OutputRefusedError: If it may not.
         """
         try:
-            place = _read(url)
+            parsed = _parse(url)
         except ValueError as error:
-            shown = "an address with '@'" if "@" in url else repr(_shown(url))
+            shown = "an address with '@'" if "@" in url else repr(_safe_url(url))
             _refuse(f"{shown} is not an https URL: {one_line(str(error), 120)}", request_id)
-        if place.scheme == "http" and not (self.loopback and is_loopback_host(place.host)):
-            _refuse(f"{_shown(url)} is plain http, and only https is fetched", request_id)
-        if place.address is not None:
-            self.check_address(str(place.address), request_id, plain=place.scheme == "http")
+        if parsed.scheme == "http" and not (self.loopback and is_loopback_host(parsed.host)):
+            _refuse(f"{_safe_url(url)} is plain http; only https is allowed", request_id)
+        if parsed.address is not None:
+            self.check_address(str(parsed.address), request_id, plain=parsed.scheme == "http")
         else:
-            self._check_name(place.host, request_id)
-        return place.url
+            self._check_name(parsed.host, request_id)
+        return parsed.url
 
-    def redirected(self, url: str, location: str, request_id: str | None = None) -> str:
+    def check_redirect(self, url: str, location: str, request_id: str | None = None) -> str:
         """
         Return where a redirect leads, under the same rules.
 
-        :param location: As text; see :func:`location_text`.
+        :param location: As text; see :func:`read_location_header`.
         """
         try:
-            target = urljoin(url, location.strip(" \t"))
+            redirected_to = urljoin(url, location.strip(" \t"))
         except ValueError:
-            _refuse(f"a redirect to {_shown(location)!r} cannot be read", request_id)
-        return self.checked(target, request_id)
+            _refuse(f"a redirect to {_safe_url(location)!r} is not a valid URL", request_id)
+        return self.check_url(redirected_to, request_id)
 
     def check_address(self, address: str, request_id: str | None = None, *, plain: bool = False) -> None:
         """
-        Check what a name has been looked up to be, before anything connects to it.
+        Check the address of a host that was looked up, before anything connects to it.
 
         :param plain: Whether it is for plain http, which is for loopback addresses alone.
         :raises OutputRefusedError: If nothing may be fetched from there.
@@ -111,18 +116,18 @@ class MediaRules:
             if not plain and (self.private or _is_public(found)):
                 return
         if plain:
-            _refuse(f"{one_line(address, 60)} is not a loopback address, and only those may use http", request_id)
-        _refuse_private(f"{one_line(address, 60)} is not an address of the public internet", request_id)
+            _refuse(f"{one_line(address, 60)} is not a loopback address; only those may use http", request_id)
+        _refuse_private(f"{one_line(address, 60)} is not a public address", request_id)
 
     def _check_name(self, host: str, request_id: str | None) -> None:
-        """Check what would not be looked up here, if a proxy does that."""
+        """Check a host by its name: behind a proxy, nothing here looks up its address."""
         if self.private or (self.loopback and is_loopback_host(host)):
             return
         name = host.removesuffix(".")
         if is_loopback_host(name):
             _refuse_private(f"{host} stands for 127.0.0.1 and ::1, which are not public", request_id)
         if "." not in name or name.endswith(tuple(f".{end}" for end in _PRIVATE_NAMES)):
-            _refuse_private(f"{host} is a name of a private network", request_id)
+            _refuse_private(f"{host} is the name of a host in a private network", request_id)
 
 
 def is_loopback_host(host: str) -> bool:
@@ -138,7 +143,7 @@ def is_loopback_host(host: str) -> bool:
     return name == "localhost" or name.endswith(".localhost")
 
 
-def location_text(header: str) -> str:
+def read_location_header(header: str) -> str:
     """
     Return what a ``Location`` says: HTTP libraries read headers as Latin-1, and servers write them in UTF-8.
 
@@ -154,55 +159,55 @@ def location_text(header: str) -> str:
         return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in sent)
 
 
-class _Place(NamedTuple):
+class _Parsed(NamedTuple):
     scheme: str
     host: str
     address: Address | None
     url: str
 
 
-def _read(url: str) -> _Place:
-    """Take a URL apart, so that it can be read in one way only; raise ValueError with the reason if it cannot."""
+def _parse(url: str) -> _Parsed:
+    """Split a URL that can be read in one way only. Raise ValueError with the reason for any other."""
     url = url.strip(" \t\r\n")
     if _AMBIGUOUS.search(url):
-        raise ValueError("there is a control character or a backslash in it")
+        raise ValueError("it contains a control character or a backslash")
     try:
         parts = urlsplit(url)
     except ValueError:
         raise ValueError("its host cannot be read") from None  # in place of words that may repeat a login
     if parts.scheme not in ("https", "http"):
-        raise ValueError("it does not begin with https://")
+        raise ValueError("it does not start with https://")
     authority = _AUTHORITY.fullmatch(parts.netloc)
     if authority is None:
-        raise ValueError("its host cannot be read, or there is a login in it")
+        raise ValueError("its host cannot be read, or it contains a login")
     written, port = authority[1], authority[2] or ""
     if port and not 1 <= int(port) <= 65535:
-        raise ValueError("there is no such port")
-    host, address = _host(written)
+        raise ValueError("its port is not valid")
+    host, address = _read_host(written)
     tail = parts.path + (f"?{parts.query}" if parts.query else "")
     tail = quote(_STRAY_PERCENT.sub("%25", tail), safe=_LEFT_AS_THEY_ARE)
-    return _Place(parts.scheme, host, address, f"{parts.scheme}://{host}{':' * bool(port)}{port}{tail}")
+    return _Parsed(parts.scheme, host, address, f"{parts.scheme}://{host}{':' * bool(port)}{port}{tail}")
 
 
-def _host(written: str) -> tuple[str, Address | None]:
+def _read_host(written: str) -> tuple[str, Address | None]:
     """Return a host in its canonical form, and the address that it is, if it is one."""
     if written.startswith("["):
         inner = ipaddress.IPv6Address(written[1:-1])  # without a zone: that of another machine means nothing here
         return f"[{inner}]", inner
-    name = _ascii(written).lower()
+    name = _to_ascii(written).lower()
     labels = name.removesuffix(".").split(".")
     if len(name) > _LONGEST_HOST + 1 or not all(map(_LABEL.fullmatch, labels)):
-        raise ValueError("its host is not a name")
+        raise ValueError("its host is not a valid name")
     if _NUMBER.fullmatch(labels[-1]):
         # Whatever looks up names takes this for an address, and is lenient: 0x7f.1 and 2130706433 are 127.0.0.1.
         address = _read_ipv4(labels)
         if address is None:
-            raise ValueError("its host ends in a number, and is not an address")
+            raise ValueError("its host ends in a number, but is not an IP address")
         return str(address), address
     return name, None
 
 
-def _ascii(host: str) -> str:
+def _to_ascii(host: str) -> str:
     if host.isascii():
         return host
     if len(host) > _LONGEST_HOST:
@@ -212,7 +217,7 @@ def _ascii(host: str) -> str:
         labels = mapped.split(".")
         return ".".join(label if label.isascii() else idna.alabel(label).decode() for label in labels)
     except (idna.IDNAError, UnicodeError):
-        raise ValueError("its host is not a name") from None
+        raise ValueError("its host is not a valid name") from None
 
 
 def _read_address(text: str) -> Address | None:
@@ -228,31 +233,31 @@ def _read_ipv4(labels: list[str]) -> ipaddress.IPv4Address | None:
     if len(labels) > 4 or not all(_NUMBER.fullmatch(label) and len(label) < 20 for label in labels):
         return None
     try:
-        *front, last = [_number(label) for label in labels]
+        *front, last = [_read_digits(label) for label in labels]
     except ValueError:
         return None
     if any(number > 255 for number in front) or last >= 256 ** (5 - len(labels)):
         return None
-    return ipaddress.IPv4Address(sum(number << 8 * (3 - place) for place, number in enumerate(front)) + last)
+    return ipaddress.IPv4Address(sum(number << 8 * (3 - index) for index, number in enumerate(front)) + last)
 
 
-def _number(text: str) -> int:
+def _read_digits(text: str) -> int:
     if text.startswith("0x"):
         return int(text[2:] or "0", 16)
     return int(text, 8 if text.startswith("0") else 10)
 
 
-def _reached(address: Address) -> Address:
+def _effective(address: Address) -> Address:
     """Return where a connection to an address goes: an IPv4-mapped one to IPv4."""
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def _is_loopback(address: Address) -> bool:
-    return _reached(address).is_loopback
+    return _effective(address).is_loopback
 
 
 def _is_public(address: Address) -> bool:
-    address = _reached(address)
+    address = _effective(address)
     if isinstance(address, ipaddress.IPv4Address):
         return address.is_global and not any(address in network for network in _SPECIAL_V4)
     if address in _NAT64:
@@ -278,6 +283,18 @@ def _refuse(problem: str, request_id: str | None) -> NoReturn:
     raise OutputRefusedError(problem, request_id=request_id)
 
 
-def _shown(url: str) -> str:
+def _safe_url(url: str) -> str:
     """Return an address without its query, which may hold a signature, and without a login."""
     return one_line(url.partition("?")[0].rpartition("@")[2], 200)
+
+
+def is_web_address(value: object) -> TypeGuard[str]:
+    """Whether this is an http(s) URL of bounded length, without spaces, control characters and invisible marks."""
+    return (
+        isinstance(value, str)
+        and len(value) <= LONGEST_ADDRESS
+        and _BEGINNING.match(value) is not None
+        and " " not in value
+        and "\ufffd" not in value  # what a character became that could not be read
+        and one_line(value, LONGEST_ADDRESS) == value
+    )

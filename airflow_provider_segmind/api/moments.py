@@ -26,6 +26,18 @@ _RFC_1123 = re.compile(
 )
 
 
+def utc(seconds: float) -> str:
+    """
+    Return a moment for a log, to the second: ISO 8601, in UTC.
+
+    :param seconds: Since the epoch; of any size, because a log must not fail a task.
+    """
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    except (OverflowError, ValueError, OSError):
+        return "a moment beyond the calendar"
+
+
 def read_moment(value: object) -> datetime | None:
     """
     Return the moment that a value stands for, in UTC; None if it stands for none between 2000 and 2100.
@@ -45,12 +57,22 @@ def read_moment(value: object) -> datetime | None:
         try:
             moment = read(text)
             if moment is not None:
-                moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+                moment = _in_utc(moment)
         except (ValueError, TypeError, OverflowError, OSError, IndexError, AttributeError):
             continue
         if moment is not None:
             return moment if _FIRST <= moment < _LAST else None
     return None
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """
+    Return the moment as a plain ``datetime``.
+
+    One of pendulum would lose its time zone in sums, unless the zone is one of pendulum, too.
+    """
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return datetime.combine(moment.date(), moment.time(), UTC)
 
 
 def _epoch(text: str) -> datetime | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_segmind.api.answers import RequestReport
+from airflow_provider_segmind.api.media_url import is_web_address
 from airflow_provider_segmind.api.text import first_names
-from airflow_provider_segmind.api.web_address import is_web_address
 from airflow_provider_segmind.exceptions import UnusableOutputError
+
+if TYPE_CHECKING:
+    from airflow_provider_segmind.api.answers import RequestReport
 
 MOST_OUTPUTS = 100
 """Files of one request that are stored. Models make four or so: a result with more is a mistake or an attack."""
@@ -41,11 +43,18 @@ def video_url(result: RequestReport) -> str:
     :raises UnusableOutputError: If there is none.
     """
     body = result.body
-    places = (body.get("video"), *_listed(body.get("output")), body.get("video_url"), *_listed(body.get("videos")))
-    found = next(filter(None, map(_url, places)), None)
+    candidates = (
+        body.get("video"),
+        *_as_list(body.get("output")),
+        body.get("video_url"),
+        *_as_list(body.get("videos")),
+    )
+    found = next(filter(None, map(_url, candidates)), None)
     if found is None:
         keys = first_names(result.body)
-        raise UnusableOutputError(f"there is no video URL among the keys {keys}", request_id=result.request_id)
+        raise UnusableOutputError(
+            f"the result has no video URL; its keys are {keys}", request_id=result.request_id
+        )
     return found
 
 
@@ -63,10 +72,10 @@ def output_urls(result: RequestReport) -> list[str]:
     found = found or list(_files(result.body, _DEEPEST_URL))
     distinct = list(dict.fromkeys(found))
     if not distinct:
-        raise UnusableOutputError("there is no file to store in it", request_id=result.request_id)
+        raise UnusableOutputError("the result contains no file to store", request_id=result.request_id)
     if len(distinct) > MOST_OUTPUTS:
         raise UnusableOutputError(
-            f"there are {len(distinct)} files in it, and at most {MOST_OUTPUTS} are stored",
+            f"the result contains {len(distinct)} files; at most {MOST_OUTPUTS} are stored",
             request_id=result.request_id,
         )
     return distinct
@@ -83,10 +92,10 @@ def output_text(result: RequestReport) -> str | None:
 
 
 def _urls(value: object) -> list[str]:
-    return [url for url in map(_url, _listed(value)) if url]
+    return [url for url in map(_url, _as_list(value)) if url]
 
 
-def _listed(value: object) -> list[object]:
+def _as_list(value: object) -> list[object]:
     return value if isinstance(value, list) else [value]
 
 

@@ -1,4 +1,4 @@
-"""JSON that every store on its way can hold."""
+"""Making JSON fit for every store that it passes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ Levels of a document. Whatever walks one by recursion, as Airflow's serializatio
 1,000 frames for each; documents of real models have about ten levels.
 """
 
-_HALF_CHARACTER_OR_NUL = re.compile("[\0\ud800-\udfff]")
+REPLACEMENT = "\ufffd"
+HALF_CHARACTER_OR_NUL = re.compile("[\0\ud800-\udfff]")
 _LARGEST = 2**64 - 1
 _SMALLEST = -(2**63)
 _MOST_BITS = 4096
@@ -22,9 +23,9 @@ class TooDeepError(ValueError):
     """A document has more levels than ``DEEPEST``."""
 
 
-def portable(document: Any) -> Any:
+def make_portable(document: Any) -> Any:
     """
-    Return a parsed JSON document, changed in place, without what a message queue or a database would choke on.
+    Replace, in a parsed JSON document, what a message queue or a database cannot hold; and return it.
 
     A result crosses from the triggerer to a worker as msgpack, by way of a database: integers beyond
     64 bits become strings, numbers that are none become null, and half characters and NUL become U+FFFD.
@@ -40,18 +41,18 @@ def portable(document: Any) -> Any:
             raise TooDeepError(f"it has more than {DEEPEST} levels")
         if isinstance(container, dict):
             _make_names_portable(container)
-        for place, value in container.items() if isinstance(container, dict) else enumerate(container):
+        for key, value in container.items() if isinstance(container, dict) else enumerate(container):
             if isinstance(value, (dict, list)):
                 if value:
                     waiting.append((value, level + 1))
             elif not _is_portable(value):
-                container[place] = _portable_value(value)
+                container[key] = _portable_value(value)
     return root[0]
 
 
 def _make_names_portable(container: dict[Any, Any]) -> None:
     if not _is_portable("".join(container)):
-        members = [(_HALF_CHARACTER_OR_NUL.sub("\ufffd", name), value) for name, value in container.items()]
+        members = [(HALF_CHARACTER_OR_NUL.sub(REPLACEMENT, name), value) for name, value in container.items()]
         container.clear()
         container.update(members)
 
@@ -66,7 +67,7 @@ def _is_portable(value: Any) -> bool:
 
 def _portable_value(value: Any) -> Any:
     if isinstance(value, str):
-        return _HALF_CHARACTER_OR_NUL.sub("\ufffd", value)
+        return HALF_CHARACTER_OR_NUL.sub(REPLACEMENT, value)
     if isinstance(value, int) and value.bit_length() <= _MOST_BITS:
         return str(value)
     return None

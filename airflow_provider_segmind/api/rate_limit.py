@@ -16,8 +16,8 @@ _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 _FARTHEST = 366 * 86400.0
 """Seconds. A larger ``Retry-After`` is an epoch, and a moment."""
 
-FIRST_PAUSE = 5.0
-LONGEST_PAUSE = 60.0
+FIRST_BACKOFF = 5.0
+LONGEST_BACKOFF = 60.0
 
 
 def backoff(refusals: int) -> float:
@@ -26,7 +26,7 @@ def backoff(refusals: int) -> float:
 
     :param refusals: How many 429s came before it without an answer in between.
     """
-    return float(min(FIRST_PAUSE * 2 ** min(refusals, 10), LONGEST_PAUSE))
+    return float(min(FIRST_BACKOFF * 2 ** min(refusals, 10), LONGEST_BACKOFF))
 
 
 def reset_moment(headers: Mapping[str, str], now: datetime) -> datetime | None:
@@ -34,8 +34,8 @@ def reset_moment(headers: Mapping[str, str], now: datetime) -> datetime | None:
     Return the moment, in UTC, from which a rate-limited key may ask again; None if the answer does not say.
 
     ``x-rate-limit-reset-at-utc`` is documented without a format, so ISO 8601, RFC 1123, and epoch seconds or
-    milliseconds are all read. ``Retry-After`` is not documented, and honoured if it comes. A reset that is over is
-    now, and one further away than ``LONGEST_WAIT`` is as far away as that.
+    milliseconds are all read. ``Retry-After`` is not documented, and honoured if it comes. A reset in the past
+    is now, and one further away than ``LONGEST_WAIT`` is as far away as that.
 
     :param headers: Of the answer, with lower-case names.
     :param now: The current time, with a time zone.

@@ -1,4 +1,4 @@
-"""Which words can be the id of a request, and which two are the same one."""
+"""Which texts can be the id of a request, and when two ids are the same."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _NOTHING = ("none", "null", "undefined")
 
 
 def read_request_id(value: object) -> str | None:
-    """Return the id of a request; None if this cannot be one, and could not be asked about."""
+    """Return the id of a request; None if this cannot be one."""
     if isinstance(value, str) and _REQUEST_ID.fullmatch(value) and value.lower() not in _NOTHING:
         return value
     return None
 
 
 def canonical_id(request_id: str) -> str:
-    """Return an id in the form in which two are compared: Segmind's hosts differ in dashes, and may in case."""
+    """Return an id in the form for comparisons: Segmind's hosts differ in dashes, and maybe in case."""
     return request_id.replace("-", "").lower()

@@ -1,10 +1,10 @@
-"""The figures of a run, as far as they can be any."""
+"""Numbers, and yes or no, as hosts, users and templates write them; and the figures of a run."""
 
 from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import Any, SupportsFloat
 
 from airflow_provider_segmind.api.text import one_line
 
@@ -12,21 +12,36 @@ FIGURES = ("cost", "remaining_credits", "inference_time", "queue_time", "total_t
 """What Segmind documents, in USD and in seconds: numbers, whatever form it writes them in."""
 
 LARGEST = 1e9
-"""What a figure may be at most: a billion dollars, or thirty years."""
+"""What a number may be at most by default: a billion dollars, or thirty years."""
 
 MOST_FIGURES = 50
 LONGEST_NAME = 64
 LONGEST_WORD = 200
-_NUMBER = re.compile(r"\s{0,8}[+-]?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?\s{0,8}")
+LONGEST_NUMBER = 64
+_NUMBER = re.compile(r"\s{0,8}[+-]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})([eE][+-]?[0-9]{1,3})?\s{0,8}")
+_FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 
 
-def read_number(value: object) -> float | None:
-    """Return a number, or what a text says is one; None if it is none, or more than a billion."""
-    if isinstance(value, str) and len(value) <= LONGEST_NAME and _NUMBER.fullmatch(value):
+def read_number(value: object, least: float = -LARGEST, most: float = LARGEST) -> float | None:
+    """
+    Return a number, or the one that a text says; None if it is none, or outside of the range.
+
+    True and False are not numbers, and what is not finite is outside of the default range.
+    """
+    if isinstance(value, str):
+        value = float(value) if len(value) <= LONGEST_NUMBER and _NUMBER.fullmatch(value) else None
+    elif not isinstance(value, (int, float)) and isinstance(value, SupportsFloat):  # such as a Decimal
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if -LARGEST <= value <= LARGEST else None
+    return float(value) if least <= value <= most else None
+
+
+def read_flag(value: object) -> bool | None:
+    """Return True or False, or what a text such as ``yes`` or ``0`` says; None if it says neither."""
+    if isinstance(value, bool):
+        return value
+    return _FLAGS.get(str(value).strip().lower()) if isinstance(value, (str, int)) else None
 
 
 def read_metrics(metrics: object) -> dict[str, Any]:
