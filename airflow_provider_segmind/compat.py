@@ -1,5 +1,5 @@
 """
-The names of Airflow that this provider uses, wherever the installed version has them.
+The names of Airflow that this provider uses, wherever the installed version has them; and where versions differ.
 
 ``common.compat`` knows where they are: from its version 1.8 on for some, from 1.22 on for all. Airflow 3.0 came
 with 1.7, and every Airflow up to 3.4 accepts 1.7.4. So the other homes of each name are here, too.
@@ -7,6 +7,10 @@ with 1.7, and every Airflow up to 3.4 accepts 1.7.4. So the other homes of each 
 
 from __future__ import annotations
 
+import inspect
+import os
+import time
+from configparser import ConfigParser
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +20,15 @@ if TYPE_CHECKING:
         AirflowException as AirflowException,
         AirflowFailException as AirflowFailException,
         AirflowNotFoundException as AirflowNotFoundException,
+        AirflowPlugin as AirflowPlugin,
+        AirflowRescheduleException as AirflowRescheduleException,
         AirflowSensorTimeout as AirflowSensorTimeout,
         AirflowSkipException as AirflowSkipException,
         Asset as Asset,
         AssetAlias as AssetAlias,
         BaseHook as BaseHook,
         BaseOperator as BaseOperator,
+        BaseOperatorLink as BaseOperatorLink,
         BaseSensorOperator as BaseSensorOperator,
         Connection as Connection,
         Context as Context,
@@ -30,18 +37,32 @@ if TYPE_CHECKING:
         PokeReturnValue as PokeReturnValue,
         Stats as Stats,
         TaskDeferred as TaskDeferred,
+        Variable as Variable,
+        XCom as XCom,
+        XComArg as XComArg,
         conf as conf,
         get_current_context as get_current_context,
         mask_secret as mask_secret,
         task as task,
     )
 
+    def redact(value: Any) -> Any:
+        """Return a JSON value with what Airflow masks in logs masked."""
+
+
 COMMON = "airflow.providers.common.compat.sdk"
 _EXCEPTIONS = ("airflow.sdk.exceptions", "airflow.exceptions")
+_SECRETS_MASKER = (
+    "airflow.sdk.log",
+    "airflow.sdk.execution_time.secrets_masker",
+    "airflow.utils.log.secrets_masker",
+)
 _OLDER_HOMES = {
     "AirflowException": _EXCEPTIONS,
     "AirflowFailException": _EXCEPTIONS,
     "AirflowNotFoundException": _EXCEPTIONS,
+    "AirflowPlugin": ("airflow.sdk.plugins_manager", "airflow.plugins_manager"),
+    "AirflowRescheduleException": _EXCEPTIONS,
     "AirflowSensorTimeout": _EXCEPTIONS,
     "AirflowSkipException": _EXCEPTIONS,
     "TaskDeferred": _EXCEPTIONS,
@@ -49,6 +70,7 @@ _OLDER_HOMES = {
     "AssetAlias": ("airflow.sdk", "airflow.datasets"),
     "BaseHook": ("airflow.sdk", "airflow.hooks.base"),
     "BaseOperator": ("airflow.sdk", "airflow.models.baseoperator"),
+    "BaseOperatorLink": ("airflow.sdk", "airflow.models.baseoperatorlink"),
     "BaseSensorOperator": ("airflow.sdk", "airflow.sensors.base"),
     "Connection": ("airflow.sdk", "airflow.models.connection"),
     "Context": ("airflow.sdk", "airflow.utils.context"),
@@ -56,14 +78,14 @@ _OLDER_HOMES = {
     "ObjectStoragePath": ("airflow.sdk", "airflow.io.path"),
     "Param": ("airflow.sdk", "airflow.models.param"),
     "PokeReturnValue": ("airflow.sdk", "airflow.sensors.base"),
+    "XCom": ("airflow.sdk.execution_time.xcom", "airflow.models.xcom"),
+    "XComArg": ("airflow.sdk", "airflow.models.xcom_arg"),
     "Stats": ("airflow.sdk.observability.stats", "airflow.observability.stats", "airflow.stats"),
     "conf": ("airflow.sdk.configuration", "airflow.configuration"),
     "get_current_context": ("airflow.sdk", "airflow.operators.python"),
-    "mask_secret": (
-        "airflow.sdk.log",
-        "airflow.sdk.execution_time.secrets_masker",
-        "airflow.utils.log.secrets_masker",
-    ),
+    "Variable": ("airflow.sdk", "airflow.models.variable"),
+    "mask_secret": _SECRETS_MASKER,
+    "redact": _SECRETS_MASKER,
     "task": ("airflow.sdk", "airflow.decorators"),
 }
 _OLDER_NAMES = {
@@ -91,3 +113,125 @@ def __getattr__(name: str) -> Any:
         globals()[name] = found
         return found
     raise ImportError(f"the installed Airflow has {name} in none of {', '.join(homes)}")
+
+
+def does_clear_forget() -> bool:
+    """
+    Whether clearing a task deletes what its task state store has, unless one asks to keep it.
+
+    From 3.4 on the browser and the API do: ``keep_task_state`` of ``clearTaskInstances`` is False by default.
+    """
+    return _version() >= (3, 4)
+
+
+def can_show_tabs() -> bool:
+    """Whether a plugin can add a tab to the page of a task instance."""
+    return _version() >= (3, 1)
+
+
+def can_scope_tabs() -> bool:
+    """Whether a plugin's tab can be on the pages of some operators' tasks alone. Before, it is on all."""
+    return _version() >= (3, 4)
+
+
+def _version() -> tuple[int, int]:
+    """Return the installed Airflow's version, such as (3, 3)."""
+    major, minor = import_module("airflow").__version__.split(".")[:2]
+    return int(major), int(minor)
+
+
+def is_mapped_instance(task: object) -> bool:
+    """Whether this is what a mapped task becomes in a worker, for one map index. All versions mark it alike."""
+    return bool(getattr(task, "_BaseOperator__from_mapped", False))
+
+
+def is_deferral_timeout(error: Exception) -> bool:
+    """
+    Whether Airflow has ended a deferral because of its timeout.
+
+    Airflow 3 has an exception for that. In 2.11 it is a ``TaskDeferralError``, known by its text.
+    """
+    return type(error).__name__ == "TaskDeferralTimeout" or str(error) == "Trigger/execution timeout"
+
+
+def default_deferrable() -> bool | None:
+    """
+    Return ``[operators] default_deferrable`` if airflow.cfg or the environment sets it; else None.
+
+    Airflow's default is False, and ``conf.get`` cannot tell it from what a deployment sets. The parser's sections
+    hold airflow.cfg alone, as Airflow keeps its defaults apart. ``conf.as_dict`` tells, too, but on 3.0 it runs
+    the commands of other options.
+    """
+    from airflow_provider_segmind.compat import conf
+
+    in_file = ConfigParser.has_option(conf, "operators", "default_deferrable")
+    if not in_file and "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE" not in os.environ:
+        return None
+    return bool(conf.getboolean("operators", "default_deferrable"))
+
+
+def read_variable(name: str) -> str | None:
+    """
+    Return an Airflow variable; None if there is none.
+
+    Without a default, ``get`` raises: a ``KeyError`` in Airflow 2, another error in Airflow 3. The argument for
+    the default has a different name in each.
+    """
+    from airflow_provider_segmind.compat import Variable
+
+    arguments = inspect.signature(Variable.get).parameters
+    default: dict[str, Any] = {"default_var" if "default_var" in arguments else "default": None}
+    found = Variable.get(name, **default)
+    return None if found is None else str(found)
+
+
+def triggering_events(context: Context, asset: Asset) -> list[Any]:
+    """
+    Return the events of an asset that this DAG run was started for; none if it was started in another way.
+
+    A run may have several: those that came while the DAG was busy, say. On Airflow 3.4, ``[scheduler]
+    batch_asset_events=False`` starts a run for each. Airflow 2 calls assets datasets, and keeps events by URI.
+    """
+    values: Any = context
+    if "triggering_asset_events" in values:
+        events = values["triggering_asset_events"]
+        return list(events[asset]) if asset in events else []
+    return list(values["triggering_dataset_events"].get(asset.uri, ()))
+
+
+def xcom_of(ti_key: Any, key: str) -> Any:
+    """
+    Return an XCom of a task instance, for a link on its page; None if there is none.
+
+    :param ti_key: What Airflow gives to ``get_link``: on 3.x the running task instance, on 2.11 its key.
+    """
+    from airflow_provider_segmind.compat import XCom
+
+    return XCom.get_value(ti_key=ti_key, key=key)
+
+
+def rendered_argument(operator: Any, ti_key: Any, name: str) -> Any:
+    """
+    Return an argument of a task as it was rendered for a task instance, for a link on its page.
+
+    Airflow 3 gives ``get_link`` the operator that has run. On 2.11 it is the serialized one, with its templates,
+    or a mapped one, and the database has what they were rendered to. None if the task has no such argument, or
+    has not started.
+    """
+    if _version() >= (3, 0):
+        return getattr(operator, name, None)
+    rendered = import_module("airflow.models.renderedtifields").RenderedTaskInstanceFields
+    return (rendered.get_templated_fields(ti_key) or {}).get(name)
+
+
+def first_start(context: Context) -> float:
+    """
+    Return when a sensor looked for the first time, in seconds since the epoch.
+
+    A rescheduled sensor starts again for each look. Airflow 3 has a method that returns its first start. Airflow 2
+    keeps that in ``start_date``, which its ``airflow dags test`` leaves empty: then it is now.
+    """
+    ti = context["ti"]
+    ask = getattr(ti, "get_first_reschedule_date", None)
+    moment = (ask(context) if ask else None) or ti.start_date
+    return time.time() if moment is None else float(moment.timestamp())

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 from jinja2.nativetypes import NativeEnvironment
 
+from airflow_provider_segmind.arguments import with_paths_as_text
+
 
 class UntrustedValuesUnrendered:
     """
@@ -17,6 +19,8 @@ class UntrustedValuesUnrendered:
     the templates in values of ``expand_kwargs()``, and in those of ``expand()`` that an operator has copied,
     unlike those in plain XComs. They are names of files, rows of a table or answers of a server: a file named
     ``{{ conn.prod_db.password }}`` would have the password written wherever its name goes.
+
+    A ``pathlib.Path`` is text from then on: Airflow 2.11 would take one for an XCom.
 
     In a DAG with ``render_template_as_native_obj=True``, Airflow makes the number 2026 of the prompt ``2026``. The
     arguments in ``text_fields`` stay texts.
@@ -33,6 +37,11 @@ class UntrustedValuesUnrendered:
             if self._rendered:
                 return
             self._rendered = True
+            for name in template_fields:
+                value = getattr(self, name)
+                text = with_paths_as_text(value)
+                if text is not value:
+                    setattr(self, name, text)
         # Airflow 2.11 to 3.4 calls this on the task that a mapped one becomes for one map index.
         written = _names_written_in_the_dag(context, parent)
         if written is not None:

@@ -1,1 +1,1 @@
-"""Paying once: what a task remembers of its request from one try to the next."""
+"""Paying once: what a task remembers of its request from one attempt to the next."""

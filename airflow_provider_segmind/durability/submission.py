@@ -1,82 +1,98 @@
-"""Getting a task instance its one request, whatever became of the tries before."""
+"""Doing what the state machine in ``lifecycle`` asks for, up to a wait: reading, storing, submitting, claiming."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from airflow_provider_segmind.api.answers import RequestReport
-from airflow_provider_segmind.api.awaited_turn import AwaitedTurn, turn_after
-from airflow_provider_segmind.api.fingerprint import fingerprint
-from airflow_provider_segmind.api.locations import without_login
-from airflow_provider_segmind.api.resolve import LATEST_ROW, LostSubmit, Traces
-from airflow_provider_segmind.api.text import one_line
+from airflow_provider_segmind.api.follow import Unfinished
+from airflow_provider_segmind.api.history_search import Confidence, HistoryMatches
+from airflow_provider_segmind.api.rate_limited_submit import RateLimitedSubmit
+from airflow_provider_segmind.api.text import one_line, without_login
+from airflow_provider_segmind.api.unresolved_submit import HISTORY_LAG, UnresolvedSubmit
+from airflow_provider_segmind.api.usual_duration import latest_usual_duration
 from airflow_provider_segmind.compat import Stats
 from airflow_provider_segmind.durability.claims import Claims
-from airflow_provider_segmind.durability.record import (
-    Reattach,
-    RecordState,
-    RequestRecord,
-    Resolve,
-    Submit,
-    next_step,
+from airflow_provider_segmind.durability.lifecycle import (
+    Accepted,
+    AmbiguousMatches,
+    AttemptStarted,
+    Completed,
+    Delivered,
+    Event,
+    Failed,
+    HistoryUnreadable,
+    Idle,
+    InputsReady,
+    Interrupted,
+    MatchClaimed,
+    MatchesTaken,
+    NoAnswer,
+    NoMatch,
+    RateLimitReached,
+    ReadyToSubmit,
+    Reattached,
+    RecordChanged,
+    Refused,
+    SearchTerms,
+    SeenCompleted,
+    SeenFailed,
+    SeenUnfinished,
+    State,
+    Submitted,
+    Submitting,
+    TakenByAnother,
+    TurnCame,
+    Unchanged,
+    advance,
+    record_to_store,
 )
+from airflow_provider_segmind.durability.record import RecordState, RequestRecord
 from airflow_provider_segmind.durability.store import RecordStore
 from airflow_provider_segmind.exceptions import (
+    PASSING_TROUBLE,
     RateLimitedError,
+    RequestExpiredError,
     RequestFailedError,
     SegmindError,
     SubmitUnresolvedError,
 )
+from airflow_provider_segmind.hooks.driving import poll_request
 from airflow_provider_segmind.hooks.segmind import SegmindHook
-from airflow_provider_segmind.hooks.waiting import look_at
+from airflow_provider_segmind.lineage.delivered import Delivered as DeliveredOutput
 from airflow_provider_segmind.lineage.metrics import count_by_name
 from airflow_provider_segmind.media.inputs import Inputs
 
-MOST_ATTEMPTS = 2
-"""How often one try submits at most: once, and once more if the history shows that the first was lost."""
+SubmissionStep = Submitted | Completed | RateLimitedSubmit | UnresolvedSubmit
+"""What a submission has come to: the task's request, or what has to be waited for first."""
 
-LATEST_SURPRISE = 3600.0
-"""Seconds after which a submit that the history did not show is no longer looked for."""
+_WORDS = {
+    Confidence.CERTAIN: "its inputs and its time are the same",
+    Confidence.LIKELY: "what the history shows of its inputs and of its time fits, and no other request does",
+}
+"""Why a request in the history is taken for that of a submit."""
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class PaidRequest:
-    """
-    The request of a task instance.
-
-    :param result: Its result, if it is COMPLETED already and was looked at.
-    """
-
-    request_id: str
-    submitted_at: float
-    result: RequestReport | None = None
-
-
-Begun = PaidRequest | LostSubmit | AwaitedTurn
-"""What a submission has come to: its request, or what has to be waited for first."""
-
-
 class Submission:
     """
-    One request for one task instance: submitted, or found again.
+    The one request of a task instance: submitted now, or found again.
 
-    The intent is written before the submit and the id at once after it, so that whatever dies in between, the
-    next try knows that a request may exist and looks for it instead of submitting again.
-
-    :param check_output: Is called before each submit: raises if its output could not be stored.
-    :param max_tries: The task's of this moment.
+    :param check_output: Is called before each submit, and raises if the output could not be stored.
+    :param max_tries: The task's at this moment.
     :param timeout: Seconds for which to wait for a turn, if a submit is refused for the key's rate limit.
-    :param look: Whether to look at a request that is found again, and to replace it if it failed.
-    :param resubmit_unresolved: Submit anew if the history cannot tell whether a lost submit was accepted.
-    :ivar open: Whether there may be a request whose id is not known.
-    :ivar accepted: The id of the request that was submitted or found.
+    :param look: Whether to look at a request of an earlier attempt, and to replace it if it failed.
+    :param resubmit_unresolved: Whether to submit again if the history cannot tell what became of a submit.
+    :param resubmit_changed: Whether to submit again if the task was cleared and its parameters have changed,
+        though a request with the former ones is paid for and not delivered.
+    :param expected_duration: Seconds that a request usually takes, if the user said so.
+    :param given_up: Returns what the user has given up, as ``abandon_request`` names it. Is asked only if there is
+        something to give up.
+    :ivar state: Where the request is in its life, see :mod:`airflow_provider_segmind.durability.lifecycle`.
     """
 
     def __init__(
@@ -91,6 +107,9 @@ class Submission:
         check_output: Callable[[], object] = lambda: None,
         look: bool = True,
         resubmit_unresolved: bool = False,
+        resubmit_changed: bool = False,
+        expected_duration: float | None = None,
+        given_up: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._hook = hook
         self._store = store
@@ -100,90 +119,286 @@ class Submission:
         self._check_output = check_output
         self._max_tries = max_tries
         self._timeout = timeout
-        self._look = look
+        self._should_look = look
         self._resubmit_unresolved = resubmit_unresolved
-        self.open = False
-        self.accepted: str | None = None
+        self._resubmit_changed = resubmit_changed
+        self._expected_duration = expected_duration
+        self._read_names_given_up = given_up
+        self.state: State = Idle()
+        self._accepted: str | None = None
+        self._has_turn = False
+        self._record: RequestRecord | None = None
 
-    def begin(self, turn: AwaitedTurn | None = None) -> Begun:
+    def start(self) -> SubmissionStep:
         """
-        Return this try's request: that of the tries before, or a new one.
+        Submit the task's request, or find the one of an earlier attempt. A submit is a charge.
 
-        :param turn: What was waited for since a submit was refused, if one was.
         :raises SegmindError: If there can be none.
         """
-        self._store.say_what_is_missing()
-        record = self._store.read()
-        step = next_step(record, self._wanted(record), self._max_tries)
-        if isinstance(step, Submit):
-            if step.reason:
-                log.info("Submitting again: %s", step.reason)
-            return self._submitted(turn)
-        if record is not None:
-            self._carry_on(record)
-        if isinstance(step, Resolve):
-            log.warning("An earlier attempt was submitting when it ended. Looking for its request.")
-            return self._lost(step.sent or "", step.at, step.earlier, 1, step.previous)
-        return self._reattached(step) if self._look else PaidRequest(step.request_id, step.submitted_at)
+        self._store.log_what_is_missing()
+        return self._run()
 
-    def take(self, turn: AwaitedTurn) -> Begun:
-        """Submit, now that the key's turn has come."""
-        if turn.lost is None or self._moved_on_from(turn.lost):
-            return self.begin(turn)
-        return self._submitted(turn, turn.lost)
-
-    def settle(self, submit: LostSubmit, traces: Traces) -> Begun:
+    def continue_rate_limited(self, submit: RateLimitedSubmit, *, has_turn: bool = True) -> SubmissionStep:
         """
-        Return the request, now that the history has been searched for a lost submit.
+        Submit, now that the key may submit again. The same errors.
 
-        :raises SubmitUnresolvedError: If the history cannot tell, and nobody said to submit anew then.
+        :param has_turn: Whether a trigger has waited for the turn in the key's queue.
         """
-        self.open = True
-        if self._moved_on_from(submit):
-            return self.begin()
-        free = self._claims.claimed(traces.request_ids)
-        if free is not None:
-            self._count("adopted")
-            log.info("Request %s is the one whose answer was lost; going on with it", free)
-            return self._kept(self._store.read(), free, submit.at)
-        if traces.request_ids:
-            log.info("All requests found belong to others; looking for one more")
-            ignore = (*submit.ignore, *traces.request_ids)
-            return self._lost(submit.fingerprint, submit.at, submit.earlier, submit.attempt, *ignore)
-        if traces.trouble is not None and not self._resubmit_unresolved:
-            raise SubmitUnresolvedError(
-                f"a submit to {self._model} had no clear answer, and the request history could not help: "
-                f"{traces.trouble.detail}"
+        self.state = submit
+        self._has_turn = has_turn
+        moved_on = submit.replaces is not None and self._has_moved_on(submit.replaces)
+        return self._run(RecordChanged() if moved_on else TurnCame())
+
+    def continue_unresolved(self, submit: UnresolvedSubmit, matches: HistoryMatches) -> SubmissionStep:
+        """
+        Take the request that the history has, or submit again if it has none. The same errors.
+
+        :raises SubmitUnresolvedError: If the history cannot tell.
+        """
+        self.state = submit
+        return self._run(self._identify(submit, matches))
+
+    @property
+    def request_id(self) -> str | None:
+        """The id of the request, as soon as Segmind has accepted it or the history has shown it."""
+        return self.state.request_id if isinstance(self.state, (Submitted, Reattached)) else self._accepted
+
+    @property
+    def is_unresolved(self) -> bool:
+        """Whether there may be a request whose id is not known."""
+        state = self.state
+        if isinstance(state, Failed):
+            return state.is_unresolved
+        if isinstance(state, (ReadyToSubmit, RateLimitedSubmit)):
+            return state.replaces is not None
+        return isinstance(state, (Submitting, Interrupted, UnresolvedSubmit))
+
+    def _run(self, event: Event | None = None) -> SubmissionStep:
+        """Go from state to state until one of them has to wait."""
+        if event is not None:
+            self._enter(event)
+        while not isinstance(self.state, SubmissionStep):
+            self._enter(self._perform(self.state))
+        return self.state
+
+    def _enter(self, event: Event) -> None:
+        """Store what the next state has to leave for the next attempt, before anything else happens in it."""
+        state = advance(self.state, event)
+        record = record_to_store(self.state, event, state)
+        if not isinstance(record, Unchanged):
+            self._store_record(record)
+        self.state = state
+        if isinstance(state, Failed):
+            raise state.error
+        if isinstance(state, (Interrupted, Reattached)):
+            self._log_changed_parameters(state.record)
+
+    def _perform(self, state: State) -> Event:
+        """Do what a state asks for."""
+        if isinstance(state, Idle):
+            record = self._read_record()
+            return AttemptStarted(
+                record,
+                self._read_wanted(record),
+                self._max_tries,
+                self._resubmit_changed,
+                self._read_given_up(record),
             )
-        if submit.attempt >= MOST_ATTEMPTS:
-            raise SubmitUnresolvedError(
-                f"{submit.attempt} submits to {self._model} had no clear answer, and the history shows neither"
+        if isinstance(state, ReadyToSubmit):
+            return self._prepare(state)
+        if isinstance(state, Submitting):
+            return self._submit(state)
+        if isinstance(state, Interrupted):
+            log.warning(
+                "An earlier attempt ended while it was submitting. %s",
+                "Looking for its request once more, as abandon_request gives it up."
+                if state.is_given_up
+                else "Searching for its request.",
             )
-        log.warning("Segmind's history does not show the submit whose answer was lost; submitting anew")
-        return self._submitted(None, submit)
+            return NoAnswer(self._search_terms())
+        if isinstance(state, Reattached):
+            return self._look(state)
+        raise RuntimeError(f"nothing is to be done in the state {type(state).__name__}")
 
-    def _moved_on_from(self, submit: LostSubmit) -> bool:
-        """
-        Whether the record is no longer of this submit.
+    def _prepare(self, state: ReadyToSubmit) -> Event:
+        if state.reason:
+            log.info("Submitting again: %s", state.reason)
+        self._check_output()
+        try:
+            urls = self._upload_files()
+            has_turn, self._has_turn = self._has_turn, False
+            self._hook.wait_to_submit(has_turn=has_turn)  # before the intent: a wait may be interrupted
+        except RateLimitedError as error:
+            return self._rate_limit_reached(error)
+        if self._has_been_overtaken():
+            log.warning("Another attempt of this task has submitted meanwhile. Going by what it has written down.")
+            return RecordChanged()
+        sent = self._inputs.sent(urls)
+        self._store.describe_parameters(self._inputs.parameters)
+        intent = RequestRecord(
+            RecordState.SUBMITTING,
+            self._model,
+            self._inputs.fingerprint,
+            sent_at=time.time(),
+            max_tries=self._max_tries,
+            written_fingerprint=self._inputs.given,
+            sent_fingerprint=sent.fingerprint,
+            digests=self._inputs.digests,
+            sent_digests=sent.digests,
+            sent_media=sent.media,
+        )
+        return InputsReady(intent, self._inputs.with_urls(urls), self._record)
 
-        Nothing promises that Airflow takes a task up only once with the same event: the first to do so may have
-        submitted, and died.
+    def _submit(self, state: Submitting) -> Event:
+        """Send the POST. It is the charge."""
+        try:
+            accepted = self._hook.submit(self._model, state.parameters)
+        except SubmitUnresolvedError as error:
+            self._count("unresolved")
+            terms = self._search_terms()
+            log.warning(
+                "%s. Looking for it in the request history. That it was never accepted is certain after %.0f s; "
+                "expected_duration can shorten that.",
+                error.facts,
+                terms.history_lag,
+            )
+            return NoAnswer(terms)
+        except RateLimitedError as error:
+            return self._rate_limit_reached(error)
+        except SegmindError as error:
+            return Refused(error)
+        self._accepted = accepted.request_id
+        self._count("submitted")
+        log.info("Submitted request %s to %s", accepted.request_id, self._model)
+        if self._claims.is_claimed_by_another(accepted.request_id):
+            log.warning(
+                "Another instance took request %s for its own. Looking for the request of that instance.",
+                accepted.request_id,
+            )
+            self._accepted = None
+            return TakenByAnother(accepted.request_id, self._search_terms())
+        return Accepted(accepted.request_id)
+
+    def _rate_limit_reached(self, error: RateLimitedError) -> RateLimitReached:
+        log.info("Not submitted, and not charged: %s. Waiting for a turn.", error.facts)
+        return RateLimitReached(error, time.time(), self._timeout)
+
+    def _look(self, state: Reattached) -> Event:
+        """Look at the request of an earlier attempt: it may have failed, and then nothing was charged."""
+        if not self._should_look:
+            return SeenUnfinished()
+        try:
+            found = poll_request(state.request_id, time.time() - state.record.sent_at, self._hook)
+        except RequestFailedError as error:
+            self._store.forget_uploads()  # it may have failed because one is gone
+            return SeenFailed(error)
+        except RequestExpiredError:
+            if state.is_given_up:
+                return SeenUnfinished()
+            raise
+        if state.is_given_up and isinstance(found, Unfinished):
+            if isinstance(found.trouble, PASSING_TROUBLE):
+                # It may be COMPLETED by now. Another attempt may see that, and get its result for nothing.
+                log.warning(
+                    "Request %s is not given up yet: Segmind does not say what became of it", state.request_id
+                )
+                raise found.trouble
+            return SeenUnfinished()
+        if state.is_given_up:
+            log.warning("Request %s is not given up: it is COMPLETED, and was charged", state.request_id)
+        self._count("recovered" if isinstance(found, RequestReport) and found.from_history else "reattached")
+        log.info("Continuing with request %s of an earlier attempt", state.request_id)
+        return SeenCompleted(found) if isinstance(found, RequestReport) else SeenUnfinished()
+
+    def _identify(self, submit: UnresolvedSubmit, matches: HistoryMatches) -> Event:
+        """Find out whether one of the matches is this task's, and claim it."""
+        if self._has_moved_on(submit):
+            return RecordChanged()
+        free = self._claims.free(matches.request_ids)
+        if self._is_ambiguous(submit, free, matches.confidence):
+            return AmbiguousMatches(free, self._resubmit_unresolved)
+        request_id = self._claims.claim_first_free(free)
+        if request_id is not None:
+            self._count("resolved")
+            log.info(
+                "The unresolved submit became request %s (%s). Continuing with it.",
+                request_id,
+                _WORDS[matches.confidence],
+            )
+            return MatchClaimed(request_id, self._record)
+        if matches.request_ids:
+            log.info("All matching requests belong to other instances of the task. Searching again.")
+            return MatchesTaken(matches.request_ids, self._search_terms())
+        if matches.trouble is not None:
+            return HistoryUnreadable(matches.trouble, self._resubmit_unresolved)
+        return NoMatch()
+
+    def _is_ambiguous(self, submit: UnresolvedSubmit, free: Sequence[str], confidence: Confidence) -> bool:
         """
+        Whether taking one of these requests might be taking another's.
+
+        Instances of a mapped task may take any request with the same inputs: each still gets the right video.
+        """
+        if confidence is Confidence.DOUBTFUL:
+            return bool(free)
+        if confidence is Confidence.CERTAIN and self._claims.is_mapped:
+            return False
+        return len(free) > len(submit.earlier_sent_at) + 1
+
+    def _has_moved_on(self, submit: UnresolvedSubmit) -> bool:
+        """Whether the record is no longer of this submit."""
         if not self._store.remembers:
             return False
-        record = self._store.read()
+        record = self._read_record()
         return (
             record is None
             or record.state is not RecordState.SUBMITTING
-            or not math.isclose(record.at, submit.at, rel_tol=0, abs_tol=0.001)
+            or not math.isclose(record.sent_at, submit.sent_at, rel_tol=0, abs_tol=0.001)
         )
 
-    def _carry_on(self, record: RequestRecord) -> None:
-        """Continue with a record: the attempts after this one are its retries, unless somebody clears the task."""
-        if not record.is_of_this_series(self._max_tries):
-            self._store.write(replace(record, max_tries=self._max_tries))
+    def _read_given_up(self, record: RequestRecord | None) -> frozenset[str]:
+        """Return what the user has given up, if the task has something to give up."""
+        own = record.undelivered_name if record is not None else None
+        if record is None or own is None:
+            return frozenset()
+        names = frozenset(self._read_names_given_up())
+        if names and not record.is_named_in(names):
+            log.info("Nothing is given up: abandon_request does not name what this task has, which is %s", own)
+        return names
+
+    def _has_been_overtaken(self) -> bool:
+        """
+        Whether another attempt has written a record since this one read it.
+
+        Uploads take time, and an attempt that Airflow took for dead may still be at work.
+        """
+        read = self._record
+        return _what_was_submitted(read) != _what_was_submitted(self._read_record())
+
+    def _read_record(self) -> RequestRecord | None:
+        self._record = self._store.read()
+        return self._record
+
+    def _store_record(self, record: RequestRecord | None) -> None:
+        if record is None:
+            self._store.forget()
+        else:
+            self._store.write(record)
+        self._record = record if self._store.remembers else None
+
+    def _search_terms(self) -> SearchTerms:
+        return SearchTerms(
+            now=time.time(),
+            answer_limit=self._hook.submit_duration_limit,
+            history_lag=HISTORY_LAG
+            + latest_usual_duration(self._model, self._inputs.parameters, self._expected_duration),
+            is_mapped=self._claims.is_mapped,
+            taken=frozenset(self._claims.read_taken_ids()),
+        )
+
+    def _log_changed_parameters(self, record: RequestRecord) -> None:
         now = self._inputs.digests
-        names = sorted({*record.digests, *now}, key=str)
+        names = sorted({*record.digests, *now})
         changed = [name for name in names if record.digests.get(name) != now.get(name)] if record.digests else []
         if changed:
             log.info(
@@ -191,96 +406,16 @@ class Submission:
                 one_line(", ".join(changed)),
             )
 
-    def _reattached(self, step: Reattach) -> Begun:
-        try:
-            found = look_at(step.request_id, time.time() - step.submitted_at, self._hook)
-        except RequestFailedError as failed:
-            log.info("Submitting anew: %s", failed)
-            self._store.forget_uploads()  # it may have failed because one is gone
-            return self._submitted()
-        result = found if isinstance(found, RequestReport) else None
-        self._count("recovered" if result is not None and result.from_history else "reattached")
-        log.info("Going on with request %s of an earlier try", step.request_id)
-        return PaidRequest(step.request_id, step.submitted_at, result)
-
-    def _submitted(self, turn: AwaitedTurn | None = None, lost: LostSubmit | None = None) -> Begun:
-        """
-        Submit.
-
-        :param turn: What was waited for since the last refusal, if there was one.
-        :param lost: The submit in whose place this one is made, if there is one.
-        """
-        self._check_output()
-        try:
-            parameters = self._uploaded()
-        except RateLimitedError as error:
-            return self._turn_after(error, turn, lost)
-        sent = fingerprint(self._model, parameters)
-        now = time.time()
-        attempt = 1 if lost is None else lost.attempt + 1
-        ignore = () if lost is None else lost.ignore
-        before_it = () if lost is None else (*lost.earlier, lost.at)
-        earlier = tuple(at for at in before_it if at > now - LATEST_SURPRISE)
-        before = self._store.read()
-        previous = (before.request_id or before.previous) if before is not None else None
-        intent = RequestRecord(
-            RecordState.SUBMITTING,
-            self._model,
-            self._inputs.fingerprint,
-            now,
-            max_tries=self._max_tries,
-            previous=previous,
-            earlier=earlier,
-            given=self._inputs.given,
-            sent=sent,
-            digests=self._inputs.digests,
-        )
-        self._store.write(intent)
-        self.open = True
-        try:
-            accepted = self._hook.submit(self._model, parameters)
-        except SubmitUnresolvedError as error:
-            self._count("unresolved")
-            log.warning("%s Looking for it in the request history.", error)
-            return self._lost(sent, now, earlier, attempt, previous, *ignore)
-        except SegmindError as error:
-            self.open = lost is not None
-            self._store.put_back(before)
-            if not isinstance(error, RateLimitedError):
-                raise
-            return self._turn_after(error, turn, lost)
-        self._count("submitted")
-        log.info("Submitted request %s to %s", accepted.request_id, self._model)
-        if self._claims.claimed_by_another(accepted.request_id):
-            log.warning(
-                "Another instance took request %s for its own lost one; looking for that", accepted.request_id
-            )
-            return self._lost(sent, now, earlier, attempt, accepted.request_id, previous, *ignore)
-        return self._kept(intent, accepted.request_id, now)
-
-    def _turn_after(
-        self, refusal: RateLimitedError, before: AwaitedTurn | None, lost: LostSubmit | None
-    ) -> AwaitedTurn:
-        log.info("Not submitted, and not charged: %s Waiting for a turn.", refusal)
-        return turn_after(refusal, before, lost, self._timeout, time.time())
-
-    def _kept(self, intent: RequestRecord | None, request_id: str, at: float) -> PaidRequest:
-        self.open, self.accepted = False, request_id
-        if intent is not None:
-            self._store.write(
-                replace(intent, state=RecordState.SUBMITTED, request_id=request_id, previous=None, earlier=())
-            )
-        return PaidRequest(request_id, at)
-
-    def _wanted(self, record: RequestRecord | None) -> str:
+    def _read_wanted(self, record: RequestRecord | None) -> str:
         """
         Return the fingerprint of what this attempt is asked for, if that matters.
 
-        A file may be gone by now whose video has been paid for: a retry need not read it, and after a clear its
-        name has to do.
+        A file whose video has been paid for may be gone by now: a retry need not read it, and after a clear its
+        location decides.
         """
         if (
             record is None
+            or not self._resubmit_changed
             or record.state is not RecordState.SUBMITTED
             or record.is_of_this_series(self._max_tries)
         ):
@@ -288,51 +423,27 @@ class Submission:
         try:
             return self._inputs.fingerprint
         except SegmindError as error:
-            if record.given != self._inputs.given:
+            if record.written_fingerprint != self._inputs.given:
                 raise
-            log.warning("%s Going by what was submitted before, from the same place.", error)
+            log.warning("%s. Going by what was submitted before, from the same location.", error.facts)
             return record.fingerprint
 
-    def _uploaded(self) -> Mapping[str, Any]:
-        """Return the parameters as Segmind gets them. What was uploaded for this task before is not again."""
+    def _upload_files(self) -> Mapping[str, str]:
+        """
+        Return the URL of each file, by the digest of its content.
+
+        A file that was uploaded for this task is not uploaded again.
+        """
         if not self._inputs.files:
-            return self._inputs.sent({})
-        urls = self._store.uploads()
+            return {}
+        urls = self._store.read_uploads()
         for location, file in self._inputs.files.items():
             if file.sha256 not in urls:
                 (urls[file.sha256],) = self._hook.upload([file.data_url()])
                 self._store.keep_uploads({file.sha256: urls[file.sha256]})
                 log.info("Uploaded %s as %s", one_line(without_login(location)), urls[file.sha256])
         self._inputs.release()
-        return self._inputs.sent(urls)
-
-    def _lost(
-        self, sent: str, at: float, earlier: tuple[float, ...], attempt: int, *ignore: str | None
-    ) -> LostSubmit:
-        """
-        Return what to look for.
-
-        :param sent: The fingerprint of what Segmind got.
-
-        Instances of a mapped task first let the answers to each other's submits come in, or one might take a
-        request whose id is still on its way to another.
-        """
-        self.open = True
-        now = time.time()
-        latest = at + self._hook.patience
-        not_before = latest if self._claims.mapped else now
-        others = {*self._claims.taken(), *ignore} - {None}
-        return LostSubmit(
-            self._model,
-            sent,
-            at=at,
-            latest=latest,
-            not_before=not_before,
-            deadline=max(min(now, latest) + LATEST_ROW, not_before, now + 1),
-            ignore=tuple(sorted(map(str, others))),
-            earlier=earlier,
-            attempt=attempt,
-        )
+        return urls
 
     def _count(self, what: str) -> None:
         """Count what became of a submit. A metric that cannot be sent must not lose the id of a paid request."""
@@ -342,3 +453,26 @@ class Submission:
         except Exception:
             log.exception("Airflow could not send the metric %s", name)
         count_by_name(name, self._model)
+
+
+def _what_was_submitted(record: RequestRecord | None) -> tuple[object, ...] | None:
+    return None if record is None else (record.state, record.request_id, record.sent_at)
+
+
+def finish(
+    state: Submitted | Completed,
+    event: Event,
+    store: RecordStore,
+    max_tries: int,
+    output: DeliveredOutput | None = None,
+) -> None:
+    """
+    Store that the task has all that it will get of its request.
+
+    :param event: ``HandedOver``, ``OutputDelivered`` or ``OutputLost``.
+    :param max_tries: The task's at this moment, which a clear changes and a retry does not.
+    :param output: What the task got, if it got something.
+    """
+    delivered = advance(state, event)
+    if isinstance(delivered, Delivered):
+        store.mark_delivered(delivered.request_id, max_tries, output)
