@@ -11,12 +11,19 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
+from airflow_provider_segmind.api.call import Service
 from airflow_provider_segmind.api.media_url import is_loopback_host
+from airflow_provider_segmind.hooks.fields import describe, invalid
+from airflow_provider_segmind.hooks.names import GATEWAY_URL, PLATFORM_URL, STORAGE_URL
 
 LONGEST_ADDRESS = 2048
+
+FIELDS = {Service.GATEWAY: "host", Service.PLATFORM: "platform_url", Service.STORAGE: "storage_url"}
+"""The field of a connection that has the address of each service."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _STRANGE = re.compile(r'[\x00-\x20\x7f\\"<>^`{|}]')
@@ -63,6 +70,43 @@ def is_this_machine(host: str) -> bool:
     return is_loopback_host(host) and not host.lower().rstrip(".").endswith(".localhost")
 
 
+def is_public(gateway: str) -> bool:
+    """Whether a gateway's address is that of Segmind itself."""
+    return read_address(gateway).host == read_address(GATEWAY_URL).host
+
+
+def read_services(
+    name: str,
+    host: object,
+    port: object,
+    schema: object,
+    platform_url: object,
+    storage_url: object,
+    *,
+    insecure: bool,
+) -> dict[Service, str]:
+    """
+    Return the URL of each service, without a slash at its end, from the fields of a connection.
+
+    Where ``host`` is another one than Segmind's, the other two services are expected there as well: a connection
+    to a proxy or an emulator must not send prompts and images to the public Segmind because a field was left out.
+
+    :param name: The connection's id, for messages.
+    :param insecure: Whether the API key may travel unencrypted.
+    :raises InvalidConnectionError: If one cannot be used. It names the field.
+    """
+    gateway = _read_gateway(name, host, port, schema)
+    elsewhere = None if is_public(str(gateway)) else gateway
+    services = {
+        Service.GATEWAY: gateway,
+        Service.PLATFORM: _read_service(name, "platform_url", platform_url, PLATFORM_URL, elsewhere),
+        Service.STORAGE: _read_service(name, "storage_url", storage_url, STORAGE_URL, elsewhere),
+    }
+    if not insecure:
+        _check_encrypted(name, services)
+    return {service: str(address) for service, address in services.items()}
+
+
 def read_address(text: str) -> Address:
     """
     Return the address of a service, with or without ``http://`` or ``https://`` before it.
@@ -71,9 +115,9 @@ def read_address(text: str) -> Address:
     """
     scheme, rest = _split_scheme(text)
     if scheme not in ("", "http", "https"):
-        raise AddressError("must begin with https://")
+        raise AddressError("must start with https://")
     if any(mark in rest for mark in "@?#"):
-        raise AddressError("must not hold a login, a query or a fragment ('@', '?' or '#')")
+        raise AddressError("must not contain a login, a query or a fragment ('@', '?' or '#')")
     authority, slash, path = rest.partition("/")
     path = f"{slash}{path}".rstrip("/")
     if not _PATH.fullmatch(path):
@@ -90,19 +134,19 @@ def read_proxy(text: str) -> Address:
     """
     scheme, rest = _split_scheme(text)
     if scheme.startswith("socks"):
-        raise AddressError("is a SOCKS proxy, through which the triggerer could not wait for a request")
+        raise AddressError("is a SOCKS proxy, which the triggerer cannot use")
     if scheme not in ("", "http", "https"):
         raise AddressError("has a scheme other than http:// and https://")
-    login, at, place = rest.rpartition("@")
+    login, at, host_and_path = rest.rpartition("@")
     if at and (not _LOGIN.fullmatch(login) or login.startswith(":")):
         raise AddressError(
-            "has a login without a name, or with characters that have to be percent-encoded (such as %2F for /)"
+            "has a login without a name, or with characters that must be percent-encoded (such as %2F for /)"
         )
     if not _is_latin(unquote(login)):
-        raise AddressError("has a login with characters that cannot go into a header")
-    authority, _, path = place.partition("/")
+        raise AddressError("has a login with characters that a header cannot hold")
+    authority, _, path = host_and_path.partition("/")
     if path or "?" in authority or "#" in authority:
-        raise AddressError("must not hold a path, a query or a fragment")
+        raise AddressError("must not contain a path, a query or a fragment")
     host, port = _read_host_and_port(authority)
     return Address(scheme or "http", host, port, login=login)
 
@@ -115,7 +159,11 @@ def read_port(given: object) -> int | None:
     """
     if given in (None, ""):
         return None
-    return _port(str(given)) if isinstance(given, (int, str)) and not isinstance(given, bool) else _port("")
+    return (
+        _read_port_number(str(given))
+        if isinstance(given, (int, str)) and not isinstance(given, bool)
+        else _read_port_number("")
+    )
 
 
 def with_port(address: Address, port: int | None) -> Address:
@@ -127,17 +175,77 @@ def with_port(address: Address, port: int | None) -> Address:
     if port is None or address.port == port:
         return address
     if address.port is not None:
-        raise AddressError("is not the one that host holds; write it in one place")
+        raise AddressError("is not the one in host; set it in one place")
     return replace(address, port=port)
+
+
+def _read_gateway(name: str, host: object, port: object, schema: object) -> Address:
+    """Put together what a connection URI takes apart; each field may also be set on its own."""
+    scheme = schema.strip().lower() if isinstance(schema, str) else schema or ""
+    if scheme not in ("", "http", "https"):
+        raise invalid(name, "schema", "must be http, https or empty")
+    if host in (None, ""):
+        if port in (None, "") and scheme != "http":
+            return read_address(GATEWAY_URL)
+        raise invalid(name, "host", "is empty, but port or schema is set; enter the host, or clear both")
+    address = _parse_address(name, "host", host, GATEWAY_URL)
+    if scheme and address.scheme not in ("", scheme):
+        raise invalid(name, "schema", "is not the one in host; set it in one place")
+    problem = ""
+    try:
+        address = with_port(address, read_port(port))
+    except AddressError as error:
+        problem = str(error)
+    if problem:
+        raise invalid(name, "port", problem)
+    return _with_scheme(replace(address, scheme=address.scheme or str(scheme)))
+
+
+def _read_service(name: str, field_name: str, given: object, public: str, elsewhere: Address | None) -> Address:
+    if given not in (None, ""):
+        return _with_scheme(_parse_address(name, field_name, given, public))
+    return elsewhere or read_address(public)
+
+
+def _parse_address(name: str, field_name: str, given: object, default: str) -> Address:
+    if isinstance(given, str):
+        try:
+            return read_address(given)
+        except AddressError as error:
+            problem = str(error)
+    else:
+        problem = f"is {describe(given)}"
+    raise invalid(name, field_name, f"{problem}; write an address like {default!r}")
+
+
+def _with_scheme(address: Address) -> Address:
+    """Return an address that says how to speak to it: an emulator on this machine has no certificate."""
+    if address.scheme:
+        return address
+    return replace(address, scheme="http" if is_this_machine(address.host) else "https")
+
+
+def _check_encrypted(name: str, services: Mapping[Service, Address]) -> None:
+    """Check that the API key leaves this machine encrypted only."""
+    plain = {service: address.host for service, address in services.items() if address.scheme != "https"}
+    exposed = {host for host in set(plain.values()) if not is_this_machine(host)}
+    for service, host in plain.items():
+        if host in exposed:
+            raise invalid(
+                name,
+                FIELDS[service],
+                "is a plain http address, which would send the API key unencrypted; use https://, or set "
+                '"allow_insecure_http": true in the extra of the connection',
+            )
 
 
 def _split_scheme(text: str) -> tuple[str, str]:
     if len(text) > LONGEST_ADDRESS:
-        raise AddressError(f"has {len(text)} characters; {LONGEST_ADDRESS} are the most")
+        raise AddressError(f"has {len(text)} characters; the limit is {LONGEST_ADDRESS}")
     if not text.isascii():
-        raise AddressError("holds characters outside of ASCII; write an international name in its xn-- form")
+        raise AddressError("contains characters outside of ASCII; write an international name in its xn-- form")
     if _STRANGE.search(text):
-        raise AddressError('holds a space, a line break, a control character, a backslash or one of "<>^`{|}')
+        raise AddressError('contains a space, a line break, a control character, a backslash or one of "<>^`{|}')
     found = _SCHEME.match(text)
     return (found[1].lower(), text[found.end() :]) if found else ("", text)
 
@@ -147,24 +255,24 @@ def _read_host_and_port(authority: str) -> tuple[str, int | None]:
         host, closed, after = authority[1:].partition("]")
         if not closed or (after and not after.startswith(":")):
             raise AddressError("has brackets that do not enclose an IPv6 address")
-        return _read_ipv6(host), _port(after[1:]) if after else None
+        return _read_ipv6(host), _read_port_number(after[1:]) if after else None
     if authority.count(":") > 1:
         return _read_ipv6(authority), None
     host, colon, port = authority.partition(":")
-    return _read_host(host), _port(port) if colon else None
+    return _read_host(host), _read_port_number(port) if colon else None
 
 
 def _read_host(text: str) -> str:
     host = text.removesuffix(".").lower()
     labels = host.split(".")
     if not host or len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):
-        raise AddressError("has no host name, or one that cannot exist")
+        raise AddressError("has no valid host name")
     if not _NUMERIC.fullmatch(labels[-1]):
         return host
     try:
         return str(ipaddress.IPv4Address(host))
     except ValueError:
-        raise AddressError("has a number for a host that is not an IPv4 address like 192.0.2.1") from None
+        raise AddressError("has a number as its host that is not an IPv4 address such as 192.0.2.1") from None
 
 
 def _read_ipv6(text: str) -> str:
@@ -176,7 +284,7 @@ def _read_ipv6(text: str) -> str:
     raise AddressError("has neither a host name and a port nor an IPv6 address (without a zone)")
 
 
-def _port(text: str) -> int:
+def _read_port_number(text: str) -> int:
     if re.fullmatch(r"[0-9]{1,5}", text) and 1 <= int(text) <= 65535:
         return int(text)
     raise AddressError("has a port that is not a number from 1 to 65535")

@@ -13,10 +13,12 @@ from requests.auth import AuthBase
 from airflow_provider_segmind.api.call import Call
 from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.hooks.causes import Secrets, certificate_fault
-from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, DEFAULT_CONNECTION_ID, SegmindConnection
-from airflow_provider_segmind.hooks.exchange import Exchange
-from airflow_provider_segmind.hooks.received import ASKED_FOR, has_body_to_read, refused_by_proxy, response_of
-from airflow_provider_segmind.hooks.tls import TlsAdapter, any_tls, context_of
+from airflow_provider_segmind.hooks.connection import SegmindConnection
+from airflow_provider_segmind.hooks.deadlines import Exchange
+from airflow_provider_segmind.hooks.names import CONNECT_TIMEOUT, DEFAULT_CONNECTION_ID
+from airflow_provider_segmind.hooks.responses import ASKED_FOR, has_body_to_read, proxy_refusal, response_of
+from airflow_provider_segmind.hooks.tls import TlsAdapter, any_tls, load_context
+from airflow_provider_segmind.hooks.worker_turns import WorkerTurns
 
 T = TypeVar("T")
 
@@ -34,22 +36,28 @@ class BlockingTransport:
         self.connection = connection
         self.conn_id = conn_id
         self._sessions: dict[bool, requests.Session] = {}
+        self.turns = WorkerTurns(connection, conn_id)
 
     def send(self, call: Call[T]) -> T:
         """
-        Send a call and return what the answer means.
+        Send a call when it is its turn, and return what the answer means.
 
-        All of it, from connecting to the last byte of the answer, takes as long as the connection allows at most.
+        From connecting to the last byte of the answer, it takes as long as the connection allows at most.
         Redirects are not followed: they would carry the API key to another host.
 
         :raises SegmindError: The one that fits, if the answer is not what was hoped for.
         """
+        with self.turns.take(call):
+            return self._send(call)
+
+    def _send(self, call: Call[T]) -> T:
         url = self.connection.url(call)
+        seconds = self.connection.timeout_of(call)
         proxies = self.connection.proxies_for(url)
-        session = self._session(url, requests.utils.select_proxy(url, proxies))
-        with Exchange(self.connection.patience(call)) as exchange:
+        session = self._session_for(url, requests.utils.select_proxy(url, proxies))
+        with Exchange(seconds) as exchange:
             try:
-                received = self._exchanged(session, call, url, proxies, exchange)
+                received = self._exchange(session, call, url, proxies, exchange)
             except SegmindError:
                 raise
             # Whatever a library makes of a host's bytes, a submit may have been accepted by then: no error may
@@ -60,15 +68,15 @@ class BlockingTransport:
                 raise failure from (None if secrets.are_in(error) else error)
         return call.read(received)
 
-    def _session(self, url: str, proxy: str | None) -> requests.Session:
+    def _session_for(self, url: str, proxy: str | None) -> requests.Session:
         """Return the session to use for a host and a proxy: one with certificates only where there is TLS."""
         with_tls = any_tls((url, proxy))
         if with_tls not in self._sessions:
-            context = context_of(self.conn_id, self.connection.verify) if with_tls else None
+            context = load_context(self.conn_id, self.connection.verify) if with_tls else None
             self._sessions[with_tls] = _Session(TlsAdapter(context))
         return self._sessions[with_tls]
 
-    def _exchanged(
+    def _exchange(
         self, session: requests.Session, call: Call[Any], url: str, proxies: dict[str, str], exchange: Exchange
     ) -> Any:
         with session.request(
@@ -82,11 +90,11 @@ class BlockingTransport:
             stream=True,
         ) as answer:
             status = answer.status_code
-            if refusal := refused_by_proxy(status, url, requests.utils.select_proxy(url, proxies)):
-                raise call.undelivered(refusal)
+            if refusal := proxy_refusal(status, url, requests.utils.select_proxy(url, proxies)):
+                raise call.undelivered_error(refusal)
             if status < 200:
-                raise call.unanswered(f"HTTP {status} cannot end a call")
-            body, complete = _body(answer, call.limit, exchange) if has_body_to_read(status) else (b"", True)
+                raise call.unanswered_error(f"HTTP {status} is not a final response")
+            body, complete = _read_body(answer, call.limit, exchange) if has_body_to_read(status) else (b"", True)
             headers = {name.lower(): value for name, value in answer.headers.items()}
         return response_of(status, headers, body, complete, call, self.connection)
 
@@ -104,13 +112,13 @@ class BlockingTransport:
             url = self.connection.url(call)
             of_proxy = isinstance(error, requests.exceptions.ProxyError)
             host = requests.utils.select_proxy(url, proxies) if of_proxy else url
-            return call.untrusted(secrets.masked(_host_of(host or url)), fault)
+            return call.untrusted_error(secrets.mask(_host_of(host or url)), fault)
         if not exchange.reached:
-            return call.undelivered(
-                f"not connected within {exchange.seconds:g} s" if exchange.cut else secrets.in_short(error)
+            return call.undelivered_error(
+                f"no connection within {exchange.seconds:g} s" if exchange.cut else secrets.summarize(error)
             )
-        return call.unanswered(
-            f"no answer within {exchange.seconds:g} s" if exchange.cut else secrets.in_short(error)
+        return call.unanswered_error(
+            f"no answer within {exchange.seconds:g} s" if exchange.cut else secrets.summarize(error)
         )
 
     def close(self) -> None:
@@ -121,10 +129,10 @@ class BlockingTransport:
 
 class _Session(requests.Session):
     """
-    A session that takes no notice of redirects and cookies, and nothing from the environment on its own.
+    A session that ignores redirects, cookies and the environment.
 
-    Even when told not to follow a redirect, ``requests`` reads its body to the end and its address, and raises
-    what is wrong with that in place of the answer.
+    Even with ``allow_redirects=False``, ``requests`` reads the body of a redirect to its end and parses its
+    address. It would raise what is wrong with them in place of returning the answer.
     """
 
     def __init__(self, adapter: TlsAdapter) -> None:
@@ -146,7 +154,7 @@ class _NoOtherCredentials(AuthBase):
         return request
 
 
-def _body(answer: requests.Response, limit: int, exchange: Exchange) -> tuple[bytes, bool]:
+def _read_body(answer: requests.Response, limit: int, exchange: Exchange) -> tuple[bytes, bool]:
     """Return the body as it came, a little more than ``limit`` of it at most, and whether that is all of it."""
     body = bytearray()
     try:

@@ -1,4 +1,4 @@
-"""What one API key may send: shared by all who wait with it on one event loop."""
+"""Whose turn it is to send with one API key: of all who wait for it on one event loop."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import asyncio
 import math
 import random
 import time
-from collections import defaultdict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-
-from aiolimiter import AsyncLimiter
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from airflow_provider_segmind.api.call import Rank, Turn
-from airflow_provider_segmind.api.rate_limit import backoff
 from airflow_provider_segmind.exceptions import RateLimitedError
+from airflow_provider_segmind.hooks.key_rate import MINUTE, Refusal
 from airflow_provider_segmind.hooks.per_loop import PerLoop
+from airflow_provider_segmind.hooks.rate_ledger import ProcessLedger, RateLedger, hash_of, machine_ledger
 
-MINUTE = 60.0
+if TYPE_CHECKING:
+    from airflow_provider_segmind.hooks.redis_ledger import RedisLedger
+    from airflow_provider_segmind.hooks.redis_place import RedisPlace
+
 MOST_AT_ONCE = 4
 """
 Calls under way at the same time: so many may still go out after a 429 that they do not know of, and so many
@@ -29,11 +32,6 @@ requests a minute, if an answer takes 0.24 s.
 LATEST_RESUMPTION = 1.0
 """Seconds after a reset within which requests begin again: clocks differ a little."""
 
-LEAST_LEARNED = 30.0
-MOST_LEARNED = 1000.0
-"""Requests a minute of Segmind's largest published plan: a key that gets there is as good as unlimited."""
-
-GROWTH_OF_LEARNED = 1.5
 LONGEST_WAITING_EVERY = 5
 """Of so many turns, one goes to the poll that has waited longest, so that none starves."""
 
@@ -42,148 +40,209 @@ SPACE_OF_SUBMITS = 0.5
 
 _WITHOUT_END = Turn(math.inf)
 
+LEAST_WAIT = 10.0
+"""
+Seconds for which a call waits for its turn, even if its time is over. A triggerer that was down begins with waits
+whose deadline has passed: each needs its last look, because the request may have ended meanwhile.
+"""
+
 
 class Budget:
     """
     Turns to send a request.
 
-    Without a limit everyone goes at once, up to four at a time. With one, turns are spaced evenly: results
-    first, then submits and searches for lost ones, then the poll that is likeliest to find its request done. After
-    a 429 nobody goes until it is over. If no connection says how many requests a minute are allowed, a 429 teaches
-    it: as many as were let through in the minute before, and half as many again after each minute without another.
+    A ledger knows how fast the key may send, whoever sends with it; here it is decided who goes next. Up to four
+    calls go out at a time. If there is a limit, turns are spaced evenly: results first, then submits and searches
+    for unresolved ones, then the poll that is likeliest to find its request done. After a 429 all calls wait until
+    it is over, and the pace falls to what was let through in the minute before it.
+
+    :param local: The ledger that is used without Redis. Default: one of this process alone.
+    :param name: Of the key, for a ledger in Redis.
     """
 
-    def __init__(self) -> None:
-        self._told: dict[str, float] = {}
-        self._limiter: AsyncLimiter | None = None
-        self._submits = AsyncLimiter(1, SPACE_OF_SUBMITS)
-        self._learned = 0.0
-        self._learned_at = 0.0
-        self._let_through: deque[float] = deque()
+    def __init__(self, local: RateLedger | None = None, name: str = "") -> None:
+        self._limits: dict[str, float] = {}
+        self._places: dict[str, RedisPlace] = {}
+        self._local = local if local is not None else ProcessLedger()
+        self._redis: RedisLedger | None = None
+        self._name = name
+        self._next_submit = 0.0
+        self._pace: float | None = None
+        self._refusals = 0
         self._waiting: list[_Ticket] = []
         self._serving: asyncio.Task[None] | None = None
         self._granted = 0
         self._under_way = 0
         self._room = asyncio.Event()
-        self._closed_until = 0.0
-        self._refusals = 0
 
-    def allow(self, conn_id: str, requests_per_minute: float | None) -> None:
+    def set_limit(self, conn_id: str, requests_per_minute: float | None) -> None:
         """
-        Take over what a connection says now.
+        Set the limit of a connection.
 
-        Of several connections with the same key, the one that allows least is right: who says less knows of
-        others that send with it.
+        Of several connections with the same key, the lowest number wins: whoever set it knows of other senders.
 
         :param requests_per_minute: None if the connection does not say.
         """
-        before = self._allowed
-        self._told.pop(conn_id, None)
+        self._limits.pop(conn_id, None)
         if requests_per_minute is not None:
-            self._told[conn_id] = requests_per_minute
-        if self._allowed != before:
-            self._learned = 0.0
-            self._set_pace(self._allowed)
+            self._limits[conn_id] = requests_per_minute
+
+    async def set_redis(self, conn_id: str, place: RedisPlace | None) -> None:
+        """
+        Share the key's rate with other machines, if a connection with this key names a Redis.
+
+        :param conn_id: Of the connection to Segmind.
+        :param place: None if it names none.
+        """
+        self._places.pop(conn_id, None)
+        if place is not None:
+            self._places[conn_id] = place
+        wanted = next(iter(self._places.values()), None)
+        if wanted == (self._redis.place if self._redis is not None else None):
+            return
+        former, self._redis = self._redis, None
+        if wanted is not None:
+            from airflow_provider_segmind.hooks.redis_ledger import RedisLedger
+
+            self._redis = RedisLedger(self._name, wanted, self._local)
+        if former is not None:
+            await former.close()
+
+    async def leave(self, conn_id: str) -> None:
+        """Forget a connection that does not have this key any more, or that nobody uses."""
+        self.set_limit(conn_id, None)
+        await self.set_redis(conn_id, None)
+
+    @property
+    def request_interval(self) -> float:
+        """Seconds between two requests, by what connections say or a 429 has taught; 0 if no limit is known."""
+        allowed = self._pace or self._limit
+        return MINUTE / allowed if allowed else 0.0
 
     @asynccontextmanager
-    async def sending(self, turn: Turn | None = None, request_id: str | None = None) -> AsyncIterator[None]:
+    async def take_turn(self, turn: Turn | None = None, request_id: str | None = None) -> AsyncIterator[None]:
         """
-        Wait for a turn; a call is sent within it, and a 429 to it stops everyone.
+        Wait for a turn. The call is sent inside the context; a 429 to it pauses all calls.
 
         :raises RateLimitedError: If the turn does not come before ``turn.not_after``.
         """
-        await self._turn(turn or _WITHOUT_END, request_id)
+        await self._await_turn(turn or _WITHOUT_END, request_id)
         sent_at = time.time()
         try:
             yield
         except RateLimitedError as error:
-            self._refused(sent_at, error.reset_at.timestamp() if error.reset_at else None)
+            await self.note_refusal(error, sent_at)
             raise
         else:
-            self._refusals = 0
-            self._note()
+            await self.note_answer()
         finally:
             self._leave()
 
-    async def submitting(self, not_before: float, deadline: float) -> None:
+    async def note_refusal(self, error: RateLimitedError, sent_at: float, *, is_counted: bool = True) -> None:
         """
-        Return when a worker may send a submit that was refused.
+        Pause all calls after a 429: what is sent in the meantime would be refused, too.
 
-        :param not_before: When its 429 is over, in seconds since the epoch: until then nobody goes.
+        :param sent_at: When the refused call went out, in seconds since the epoch.
+        :param is_counted: Whether this ledger has counted the call.
+        """
+        pause = error.reset_at.timestamp() - time.time() if error.reset_at is not None else 0.0
+        await self._refuse(Refusal(sent_at, max(pause, 0.0), is_counted=is_counted))
+
+    async def note_answer(self) -> None:
+        """Note that a call got another answer than a 429."""
+        if self._refusals:
+            self._refusals = 0
+            await self._ledger.answered()
+
+    async def wait_to_submit(self, not_before: float, deadline: float, earliest: float = 0.0) -> None:
+        """
+        Wait until a worker may send a submit that was held back.
+
+        :param not_before: When its 429 is over, in seconds since the epoch: until then nothing is sent.
         :param deadline: When to give up, in seconds since the epoch.
+        :param earliest: When a worker can submit at the earliest, in seconds since the epoch. All turns from
+            before that would be used at that moment.
         :raises RateLimitedError: If the turn does not come before.
         """
-        self._close(not_before)
+        now = time.time()
+        if not_before > now:  # a worker of another machine was refused
+            await self._refuse(Refusal(now, not_before - now, is_counted=False))
         try:
             async with asyncio.timeout(max(deadline - time.time(), 0)):
-                if self._limiter is None:  # the 429 is over by now: nothing is known but that there was one
-                    await self._submits.acquire()
-                await self._turn(Turn(math.inf, Rank.SUBMIT), None)
+                if earliest < deadline:
+                    await asyncio.sleep(max(earliest - time.time(), 0))
+                await asyncio.sleep(await self._ledger.pause_left())
+                if not (self._limits or self._pace):  # nothing is known but that there was a 429
+                    await asyncio.sleep(self._space_submits())
+                await self._await_turn(Turn(math.inf, Rank.SUBMIT), None)
         except TimeoutError:
-            raise RateLimitedError("no turn came before the deadline") from None
-        self._note()
+            raise RateLimitedError("the submit was queued until the deadline") from None
         self._leave()
 
-    def _refused(self, sent_at: float, reset_at: float | None) -> None:
-        """Stop everyone: all that is sent in the meantime would be refused, too."""
-        now = time.time()
-        said = reset_at - now if reset_at is not None else 0.0
-        if sent_at > self._closed_until:  # else it was under way with others that were refused
-            # A reset that is over, or that was followed by another 429 at once, does not say when to come back.
-            if said <= 0 or self._refusals:
-                said = max(said, backoff(self._refusals) * random.uniform(0.5, 1))  # noqa: S311 - spreads load
-            self._refusals += 1
-        self._close(now + said)
+    async def admit(self, longest: float) -> None:
+        """
+        Wait for a turn that is not one of this process's queue: that of a worker, which has one call to send.
 
-    def _close(self, until: float) -> None:
-        now = time.time()
-        if until > now:
-            if not self._paused:
-                self._learn(now)
-            later = until + random.uniform(0, LATEST_RESUMPTION)  # noqa: S311 - as above
-            self._closed_until = max(self._closed_until, later)
+        :param longest: Seconds to wait at most.
+        :raises RateLimitedError: If the turn is further away. Its ``reset_at`` is the end of a 429, if any.
+        """
+        await self._take_slot(longest)
+
+    async def pause_left(self) -> float:
+        """Return the seconds until the key's last 429 is over; 0 if it is."""
+        return await self._ledger.pause_left()
 
     @property
-    def _paused(self) -> bool:
-        return time.time() < self._closed_until
+    def _ledger(self) -> RateLedger:
+        return self._redis if self._redis is not None else self._local
 
     @property
-    def _allowed(self) -> float | None:
-        return min(self._told.values(), default=None)
+    def _limit(self) -> float | None:
+        return min(self._limits.values(), default=None)
 
-    async def _turn(self, turn: Turn, request_id: str | None) -> None:
-        if (
-            self._waiting
-            or self._paused
-            or self._under_way >= MOST_AT_ONCE
-            or not (self._limiter is None or self._limiter.has_capacity())
-        ):
-            await self._queued(turn, request_id)
-        else:
-            if self._limiter is not None:
-                await self._limiter.acquire()
-            self._under_way += 1
+    async def _refuse(self, refusal: Refusal) -> None:
+        jitter = random.uniform(0, LATEST_RESUMPTION)  # noqa: S311 - spreads load
+        self._refusals += 1
+        await self._ledger.refuse(replace(refusal, jitter=jitter), self._limit)
 
-    def _leave(self) -> None:
-        self._under_way -= 1
-        self._room.set()
+    def _space_submits(self) -> float:
+        """Return the seconds until the next submit may go, and take that moment."""
+        now = time.time()
+        moment = max(now, self._next_submit)
+        self._next_submit = moment + SPACE_OF_SUBMITS
+        return moment - now
 
-    async def _queued(self, turn: Turn, request_id: str | None) -> None:
+    async def _take_slot(self, longest: float = math.inf) -> None:
+        """
+        Wait for a moment to send at, which is the caller's then.
+
+        :raises RateLimitedError: If it is more than ``longest`` seconds away.
+        """
+        until = time.monotonic() + longest
+        while True:
+            left = max(until - time.monotonic(), 0.0)
+            slot = await self._ledger.reserve(self._limit, left)
+            self._pace, self._refusals = slot.pace, slot.refusals
+            if not slot.is_reserved and slot.wait > left:
+                raise held_back(await self._ledger.pause_left())
+            if slot.wait:
+                await asyncio.sleep(slot.wait)
+            if slot.is_reserved and not await self._ledger.enter():  # else there was a 429 meanwhile
+                return
+
+    async def _await_turn(self, turn: Turn, request_id: str | None) -> None:
         ticket = _Ticket(turn, asyncio.get_running_loop().create_future())
         self._waiting.append(ticket)
         if self._serving is None or self._serving.done():
             self._serving = asyncio.create_task(self._serve())
         try:
-            async with asyncio.timeout(ticket.patience()):
+            async with asyncio.timeout(ticket.time_left()):
                 await ticket.granted
         except BaseException as error:
             if ticket.has_turn:
                 self._leave()
             if isinstance(error, TimeoutError):
-                raise RateLimitedError(
-                    "no turn came before the deadline, as others were sending with the same key",
-                    request_id=request_id,
-                ) from None
+                raise RateLimitedError(await self._why_queued(), request_id=request_id) from None
             raise
         finally:
             if ticket in self._waiting:
@@ -192,18 +251,19 @@ class Budget:
                 self._serving.cancel()
                 self._serving = None
 
+    async def _why_queued(self) -> str:
+        if await self._ledger.pause_left():
+            return "the key was paused after a 429 until the deadline"
+        return "other requests with this key were queued until the deadline"
+
     async def _serve(self) -> None:
         while self._waiting:
-            if self._paused:
-                await asyncio.sleep(self._closed_until - time.time())
-            elif self._under_way >= MOST_AT_ONCE:
+            if self._under_way >= MOST_AT_ONCE:
                 self._room.clear()
                 await self._room.wait()
             else:
-                if self._limiter is not None:
-                    await self._limiter.acquire()
-                if not self._paused:
-                    self._grant()
+                await self._take_slot()
+                self._grant()
 
     def _grant(self) -> None:
         self._waiting = [ticket for ticket in self._waiting if not ticket.granted.done()]
@@ -224,30 +284,9 @@ class Budget:
         equals = [ticket for ticket in self._waiting if ticket.turn.rank is first]
         return max(equals, key=lambda ticket: ticket.turn.likelihood(now))
 
-    def _note(self) -> None:
-        """Take note of a request that was let through, and let a pace that was learned grow."""
-        if self._told:
-            return
-        now = time.time()
-        self._let_through.append(now)
-        while self._let_through[0] < now - MINUTE:
-            self._let_through.popleft()
-        if self._learned and now > self._learned_at + MINUTE:
-            self._learned_at = now
-            self._learned *= GROWTH_OF_LEARNED
-            if self._learned > MOST_LEARNED:
-                self._learned = 0.0
-            self._set_pace(self._learned or None)
-
-    def _learn(self, now: float) -> None:
-        if not self._told:
-            self._learned_at = now
-            self._learned = max(LEAST_LEARNED, sum(moment > now - MINUTE for moment in self._let_through))
-            self._set_pace(self._learned)
-
-    def _set_pace(self, requests_per_minute: float | None) -> None:
-        # One at a time: a burst of a minute's worth, and then the pace, would be twice what is allowed.
-        self._limiter = None if requests_per_minute is None else AsyncLimiter(1, MINUTE / requests_per_minute)
+    def _leave(self) -> None:
+        self._under_way -= 1
+        self._room.set()
 
 
 @dataclass(eq=False)
@@ -259,13 +298,34 @@ class _Ticket:
     def has_turn(self) -> bool:
         return self.granted.done() and not self.granted.cancelled()
 
-    def patience(self) -> float | None:
-        return None if self.turn.not_after == math.inf else max(self.turn.not_after - time.time(), 0)
+    def time_left(self) -> float | None:
+        """Return the seconds to wait for the turn; None for any time."""
+        return None if self.turn.not_after == math.inf else max(self.turn.not_after - time.time(), LEAST_WAIT)
 
 
-_budgets: PerLoop[defaultdict[str, Budget]] = PerLoop(lambda: defaultdict(Budget))
+def held_back(paused: float) -> RateLimitedError:
+    """
+    Return the error of a call that was not sent.
+
+    :param paused: Seconds until the key's last 429 is over; 0 if it is, and others are queued.
+    """
+    if paused:
+        reset_at = datetime.now(UTC) + timedelta(seconds=paused)
+        return RateLimitedError(f"the key is paused for {paused:.0f} s after a 429", reset_at=reset_at)
+    return RateLimitedError("other tasks with this key are queued")
 
 
-def shared_budget(api_key: str) -> Budget:
-    """Return the budget of a key on the running loop."""
-    return _budgets.here()[api_key]
+_budgets: PerLoop[dict[str, Budget]] = PerLoop(dict)
+
+
+def shared_budget(api_key: str, gateway: str) -> Budget:
+    """
+    Return the budget of a key at a gateway on the running loop.
+
+    Its ledger is shared with the other processes of this machine.
+    """
+    name = hash_of(api_key, gateway)
+    budgets = _budgets.here()
+    if name not in budgets:
+        budgets[name] = Budget(machine_ledger(name), name)
+    return budgets[name]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable, Iterator
 
-from airflow_provider_segmind.api.locations import without_login
-from airflow_provider_segmind.api.text import one_line
+from airflow_provider_segmind.api.text import one_line, without_login
 from airflow_provider_segmind.hooks.connection import SegmindConnection
 from airflow_provider_segmind.hooks.proxies import login_secrets
 from airflow_provider_segmind.hooks.redaction import MASK
+
+_NO_TLS = (
+    ' The address does not speak TLS: for plain http, write http:// before the host ("/http" at the end of a '
+    "connection URI)."
+)
 
 _INNER = ("__cause__", "__context__", "reason", "original_error", "os_error", "certificate_error")
 
@@ -49,22 +53,24 @@ class Secrets:
         spelled |= {repr(word)[1:-1] for word in spelled}
         self._spelled = sorted(spelled, key=len, reverse=True)
 
-    def masked(self, text: str) -> str:
+    def mask(self, text: str) -> str:
         """Return a text without them."""
         for word in self._spelled:
             text = text.replace(word, MASK)
-        return without_login(self._connection.redacted_text(text))
+        return without_login(self._connection.redact_text(text))
 
     def are_in(self, error: BaseException) -> bool:
         """Whether an error, or one that it wraps, shows one: then it may not reach a log."""
-        return any(self.masked(str(each)) != str(each) for each in chain(error))
+        return any(self.mask(str(each)) != str(each) for each in chain(error))
 
-    def in_short(self, error: BaseException) -> str:
+    def summarize(self, error: BaseException) -> str:
         """Return the innermost cause on one line: the outer ones repeat it around an object's address."""
         inner = getattr(error, "reason", None) or getattr(error, "os_error", None)
         inner = inner or (error.args[-1] if error.args else None)
         if isinstance(inner, BaseException) and inner is not error:
-            return self.in_short(inner)
+            return self.summarize(inner)
         words = str(error).rpartition("object at 0x")[2].partition(">: ")[2] or str(error)
-        words = one_line(self.masked(words))
+        words = one_line(self.mask(words))
+        if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
+            words += _NO_TLS
         return f"{type(error).__name__}: {words}" if words else type(error).__name__

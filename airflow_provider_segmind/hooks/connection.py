@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,22 +13,22 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from airflow_provider_segmind import __version__
 from airflow_provider_segmind.api.call import Call, Service
+from airflow_provider_segmind.api.expectation import LONGEST_DURATION, SHORTEST_DURATION
 from airflow_provider_segmind.api.media_url import MediaRules, is_loopback_host
-from airflow_provider_segmind.hooks.addresses import (
-    Address,
-    AddressError,
-    is_this_machine,
-    read_address,
-    read_port,
-    with_port,
-)
+from airflow_provider_segmind.hooks.addresses import is_public, read_services
 from airflow_provider_segmind.hooks.fields import (
-    described,
+    describe,
     invalid,
     read_extra,
-    read_number,
-    read_yes_or_no,
+    read_flag_field,
+    read_number_field,
     unknown_keys,
+)
+from airflow_provider_segmind.hooks.names import (
+    API_KEY_VARIABLE,
+    DEFAULT_CALL_TIMEOUT,
+    RATE_RANGE,
+    TIMEOUT_RANGE,
 )
 from airflow_provider_segmind.hooks.proxies import (
     check_proxies,
@@ -39,32 +39,27 @@ from airflow_provider_segmind.hooks.proxies import (
 )
 from airflow_provider_segmind.hooks.redaction import Redactor, base64_forms
 
-CONNECTION_TYPE = "segmind"
-DEFAULT_CONNECTION_ID = "segmind_default"
-API_KEY_VARIABLE = "SEGMIND_API_KEY"
-GATEWAY_URL = "https://api.segmind.com"
-PLATFORM_URL = "https://api.spotprod.segmind.com"
-STORAGE_URL = "https://workflows-api.segmind.com"
-DEFAULT_TIMEOUT = 30.0
-CONNECT_TIMEOUT = 10.0
-"""Seconds to wait for a connection at most, so that a dead host is known before ``timeout`` is over."""
+DURATION_RANGE = (SHORTEST_DURATION, LONGEST_DURATION)
+"""Seconds for one request to a model."""
 
-TIMEOUT_RANGE = (0.1, 3600.0)
-"""Seconds for one HTTP call."""
-
-RATE_RANGE = (0.1, 100_000.0)
-"""Requests a minute."""
-
+_CONNECTION_ID = re.compile(r"[\w.-]{1,200}")
 LONGEST_KEY = 1024
 EXTRA_KEYS = (
     "allow_insecure_http",
     "allow_private_media",
+    "expected_duration",
     "platform_url",
     "proxies",
+    "rate_limit_conn_id",
     "requests_per_minute",
     "storage_url",
     "timeout",
     "verify",
+)
+
+_OF_AN_EMULATOR = (
+    "is for an emulator, whose requests all take about as long; Segmind's models differ: remove it, and set "
+    "expected_duration in the task"
 )
 
 USER_AGENT = f"airflow-provider-segmind/{__version__}"
@@ -79,6 +74,9 @@ class SegmindConnection:
     :param urls: The address of each service, without a slash at the end.
     :param timeout: Seconds for one HTTP call.
     :param requests_per_minute: What the key allows; None if the connection does not say.
+    :param rate_limit_conn_id: An Airflow connection to the Redis in which all machines share the key's rate limit;
+        None if there is none.
+    :param expected_duration: Seconds that a request usually takes, whatever its model: an emulator's are alike.
     :param verify: False to accept any TLS certificate, or the path of a CA bundle or folder.
     :param allow_private_media: Whether outputs are fetched from addresses that are not of the public internet.
     :param proxies: Proxy URLs by scheme, as ``requests`` takes them; without one for a call, those of the
@@ -88,8 +86,10 @@ class SegmindConnection:
 
     api_key: str = field(repr=False)
     urls: Mapping[Service, str]
-    timeout: float = DEFAULT_TIMEOUT
+    timeout: float = DEFAULT_CALL_TIMEOUT
     requests_per_minute: float | None = None
+    rate_limit_conn_id: str | None = None
+    expected_duration: float | None = None
     verify: bool | str = True
     allow_private_media: bool = False
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -115,9 +115,9 @@ class SegmindConnection:
             headers["Content-Type"] = "application/json"
         return headers
 
-    def patience(self, call: Call[Any]) -> float:
+    def timeout_of(self, call: Call[Any]) -> float:
         """Return the seconds that a call may take."""
-        return self.timeout if call.patience is None else call.patience
+        return self.timeout if call.timeout is None else call.timeout
 
     def proxies_for(self, url: str) -> dict[str, str]:
         """Return the proxy to use for an address, by its scheme, as ``requests`` takes it."""
@@ -138,11 +138,11 @@ class SegmindConnection:
         proxies = (*login_secrets(self.proxies.values()), *environment_login_secrets())
         return tuple(dict.fromkeys(filter(None, (*key, *proxies))))
 
-    def redacted(self, body: bytes) -> bytes:
+    def redact(self, body: bytes) -> bytes:
         """Return a body without the API key, should Segmind ever repeat it, however it is escaped."""
         return self._redactor.redact_body(body)
 
-    def redacted_text(self, text: str) -> str:
+    def redact_text(self, text: str) -> str:
         """Return a text, such as a header or an error's message, without the connection's secrets."""
         return self._redactor.redact_text(text)
 
@@ -175,105 +175,64 @@ def read_connection(
     """
     key = _read_key(name, password)
     fields = read_extra(name, extra)
-    insecure = read_yes_or_no(name, "allow_insecure_http", fields.get("allow_insecure_http"))
-    services = {
-        Service.GATEWAY: _read_gateway(name, host, port, schema),
-        Service.PLATFORM: _read_service(name, "platform_url", fields.get("platform_url"), PLATFORM_URL),
-        Service.STORAGE: _read_service(name, "storage_url", fields.get("storage_url"), STORAGE_URL),
-    }
-    for service, address in services.items():
-        _check_encrypted(name, _FIELDS[service], address, insecure=insecure)
-    urls = {service: str(address) for service, address in services.items()}
+    insecure = read_flag_field(name, "allow_insecure_http", fields.get("allow_insecure_http"))
+    requests_per_minute = read_number_field(
+        name, "requests_per_minute", fields.get("requests_per_minute"), *RATE_RANGE, "requests a minute"
+    )
+    timeout = read_number_field(name, "timeout", fields.get("timeout"), *TIMEOUT_RANGE, "seconds")
+    expected_duration = read_number_field(
+        name, "expected_duration", fields.get("expected_duration"), *DURATION_RANGE, "seconds"
+    )
+    allow_private_media = read_flag_field(name, "allow_private_media", fields.get("allow_private_media"))
+    remarks = unknown_keys(name, fields, EXTRA_KEYS)
+    urls = read_services(
+        name, host, port, schema, fields.get("platform_url"), fields.get("storage_url"), insecure=insecure
+    )
+    if expected_duration is not None and is_public(urls[Service.GATEWAY]):
+        raise invalid(name, "expected_duration", _OF_AN_EMULATOR)
     proxies = read_proxies(name, fields.get("proxies"))
     check_proxies(name, proxies, urls.values(), insecure=insecure)
     return SegmindConnection(
         api_key=key,
         urls=urls,
-        timeout=read_number(name, "timeout", fields.get("timeout"), *TIMEOUT_RANGE, "seconds") or DEFAULT_TIMEOUT,
-        requests_per_minute=read_number(
-            name, "requests_per_minute", fields.get("requests_per_minute"), *RATE_RANGE, "requests a minute"
-        ),
+        timeout=timeout or DEFAULT_CALL_TIMEOUT,
+        requests_per_minute=requests_per_minute,
+        rate_limit_conn_id=_read_id(name, fields.get("rate_limit_conn_id")),
+        expected_duration=expected_duration,
         verify=_read_verify(name, fields.get("verify")),
-        allow_private_media=read_yes_or_no(name, "allow_private_media", fields.get("allow_private_media")),
+        allow_private_media=allow_private_media,
         proxies=proxies,
-        remarks=unknown_keys(name, fields, EXTRA_KEYS),
+        remarks=remarks,
     )
-
-
-_FIELDS = {Service.GATEWAY: "host", Service.PLATFORM: "platform_url", Service.STORAGE: "storage_url"}
 
 
 def _read_key(name: str, password: object) -> str:
     key = password.strip() if isinstance(password, str) else ""
     if password is not None and not isinstance(password, str):
-        problem = f"must be the Segmind API key as text, but is {described(password)}"
+        problem = f"must be the Segmind API key as text, but is {describe(password)}"
     elif not key:
-        problem = "is empty; write the Segmind API key (SG_…) there"
+        problem = "is empty; enter the Segmind API key (SG_…)"
     elif len(key) > LONGEST_KEY:
         problem = f"has {len(key)} characters; a Segmind API key has about 19"
     elif key[0] in "\"'`" or key[-1] in "\"'`":
-        problem = "is in quotes; write the API key without them"
+        problem = "is in quotes; enter the API key without them"
     elif re.match(r"(?i)bearer\b", key):
-        problem = "begins with 'Bearer'; write the API key (SG_…) alone"
+        problem = "starts with 'Bearer'; enter only the API key (SG_…)"
     elif not key.isascii() or not key.isprintable() or " " in key:
-        problem = "is not an API key: it holds characters that cannot go into a header, such as a space"
+        problem = "is not an API key: it contains characters that a header cannot hold, such as a space"
     else:
         return key
     raise invalid(name, "password", problem)
 
 
-def _read_gateway(name: str, host: object, port: object, schema: object) -> Address:
-    """Put together what a connection URI takes apart; each field may also be set on its own."""
-    scheme = schema.strip().lower() if isinstance(schema, str) else schema or ""
-    if scheme not in ("", "http", "https"):
-        raise invalid(name, "schema", "must be http, https or empty")
-    if host in (None, ""):
-        if port in (None, "") and scheme != "http":
-            return read_address(GATEWAY_URL)
-        raise invalid(name, "host", "is empty, but its port or schema is set; write the host, or empty them")
-    address = _parsed(name, "host", host, GATEWAY_URL)
-    if scheme and address.scheme not in ("", scheme):
-        raise invalid(name, "schema", "is not the one that host begins with; write it in one place")
-    problem = ""
-    try:
-        address = with_port(address, read_port(port))
-    except AddressError as error:
-        problem = str(error)
-    if problem:
-        raise invalid(name, "port", problem)
-    return _with_scheme(replace(address, scheme=address.scheme or str(scheme)))
-
-
-def _read_service(name: str, field_name: str, given: object, default: str) -> Address:
-    return _with_scheme(_parsed(name, field_name, default if given in (None, "") else given, default))
-
-
-def _parsed(name: str, field_name: str, given: object, default: str) -> Address:
-    problem = f"is {described(given)}"
-    if isinstance(given, str):
-        try:
-            return read_address(given)
-        except AddressError as error:
-            problem = str(error)
-    raise invalid(name, field_name, f"{problem}; write an address like {default!r}")
-
-
-def _with_scheme(address: Address) -> Address:
-    """Return an address that says how to speak to it: an emulator on this machine has no certificate."""
-    if address.scheme:
-        return address
-    return replace(address, scheme="http" if is_this_machine(address.host) else "https")
-
-
-def _check_encrypted(name: str, field_name: str, address: Address, *, insecure: bool) -> None:
-    if address.scheme == "https" or insecure or is_this_machine(address.host):
-        return
-    raise invalid(
-        name,
-        field_name,
-        "is a plain http address, which would send the API key unencrypted; write https://, or say "
-        '"allow_insecure_http": true in the extra of the connection',
-    )
+def _read_id(name: str, given: object) -> str | None:
+    """Return the id of another connection; None if there is none."""
+    if given is None or given == "":
+        return None
+    if isinstance(given, str) and _CONNECTION_ID.fullmatch(given.strip()) and "SG_" not in given.upper():
+        return given.strip()
+    wanted = "must be the id of an Airflow connection of the type 'redis', not its URI"
+    raise invalid(name, "rate_limit_conn_id", f"{wanted}, but is {describe(given)}")
 
 
 def _read_verify(name: str, given: object) -> bool | str:
@@ -284,16 +243,16 @@ def _read_verify(name: str, given: object) -> bool | str:
     if given is False:
         return False
     if isinstance(given, str):
-        return _checked_bundle(name, given)
+        return _check_bundle(name, given)
     if given is not None and given is not True:
-        raise invalid(name, "verify", f"must be true, false or the path of a CA bundle, but is {described(given)}")
+        raise invalid(name, "verify", f"must be true, false or the path of a CA bundle, but is {describe(given)}")
     for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         if path := os.environ.get(variable):
-            return _checked_bundle(name, str(Path(path).absolute()), f"comes from {variable} and ")
+            return _check_bundle(name, str(Path(path).absolute()), f"comes from {variable} and ")
     return True
 
 
-def _checked_bundle(name: str, given: str, origin: str = "") -> str:
+def _check_bundle(name: str, given: str, origin: str = "") -> str:
     """
     Return the path of certificates, if there is something that can hold some.
 
@@ -308,7 +267,7 @@ def _checked_bundle(name: str, given: str, origin: str = "") -> str:
             if not any(re.fullmatch(r"[0-9a-f]{8}\.[0-9]+", each.name) for each in path.iterdir()):
                 problem = "is a folder without hashed certificates; run `openssl rehash` on it"
         elif not path.is_file():
-            problem = "is neither true nor false, and no file of this machine has that path"
+            problem = "is neither true nor false, nor the path of a file on this machine"
         elif not path.stat().st_size:
             problem = "is an empty file"
     except (OSError, RuntimeError, ValueError) as error:

@@ -1,5 +1,5 @@
 """
-The transport of the triggerer, on ``aiohttp``: shared by all who wait with one connection on one event loop.
+The transport of the triggerer, on ``aiohttp``: shared by all triggers of a connection on one event loop.
 
 A thousand triggers cost one session, one TLS handshake for each of a few sockets, and one connection look-up
 every few minutes.
@@ -17,15 +17,17 @@ from typing import Any, TypeVar
 import aiohttp
 
 from airflow_provider_segmind.api.call import Call, Service
+from airflow_provider_segmind.api.schedule import KeyLoad
 from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.exceptions import AuthenticationError, SegmindError
 from airflow_provider_segmind.hooks.budget import MOST_AT_ONCE, Budget, shared_budget
 from airflow_provider_segmind.hooks.causes import Secrets, certificate_fault
-from airflow_provider_segmind.hooks.connection import CONNECT_TIMEOUT, SegmindConnection
-from airflow_provider_segmind.hooks.lookup import look_up_async
+from airflow_provider_segmind.hooks.connection import SegmindConnection
+from airflow_provider_segmind.hooks.lookup import find_redis_async, look_up_async
+from airflow_provider_segmind.hooks.names import CONNECT_TIMEOUT
 from airflow_provider_segmind.hooks.per_loop import PerLoop
-from airflow_provider_segmind.hooks.received import ASKED_FOR, has_body_to_read, refused_by_proxy, response_of
-from airflow_provider_segmind.hooks.tls import any_tls, context_of
+from airflow_provider_segmind.hooks.responses import ASKED_FOR, has_body_to_read, proxy_refusal, response_of
+from airflow_provider_segmind.hooks.tls import any_tls, load_context
 
 T = TypeVar("T")
 
@@ -39,7 +41,7 @@ _KEEP_ALIVE = 60.0
 
 
 @dataclass(frozen=True)
-class _Line:
+class _Snapshot:
     """
     A connection as it was looked up at one moment, and what is made of it only once.
 
@@ -59,7 +61,7 @@ class _KeyChangedError(Exception):
 
 class NonblockingTransport:
     """
-    Sends calls concurrently over one session. Sends each call once: those who wait look again anyway.
+    Sends calls concurrently over one session. Sends each call once: a wait polls again anyway.
 
     :param lent: Those that are lent on its loop.
     """
@@ -69,13 +71,13 @@ class NonblockingTransport:
         self.lent = lent
         self.conn_id = conn_id
         self._lookup = asyncio.Lock()
-        self._known: _Line | None = None
+        self._known: _Snapshot | None = None
         connector = aiohttp.TCPConnector(limit=MOST_AT_ONCE, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=300)
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            trace_configs=[_noting_connections()],
+            trace_configs=[_connection_tracing()],
         )
 
     async def send(self, call: Call[T]) -> T:
@@ -91,132 +93,139 @@ class NonblockingTransport:
             raise RuntimeError("only a worker may send what is charged: a trigger may be run twice")
         renewed = False
         while True:
-            line = await self._recent_line()
+            snapshot = await self._get_recent_snapshot()
             try:
-                async with line.budget.sending(call.turn, call.request_id):
-                    current, sent_at = await self._recent_line(), time.monotonic()
-                    if current.budget is not line.budget:
+                async with snapshot.budget.take_turn(call.turn, call.request_id):
+                    current, sent_at = await self._get_recent_snapshot(), time.monotonic()
+                    if current.budget is not snapshot.budget:
                         raise _KeyChangedError
-                    return await self._sent(call, current)
+                    return await self._send(call, current)
             except _KeyChangedError:
                 continue
             except AuthenticationError:
-                if renewed or not await self._changed_since(sent_at, current):
+                if renewed or not await self._look_up_and_compare(sent_at, current):
                     raise
                 renewed = True
 
-    async def budget(self) -> Budget:
+    async def get_budget(self) -> Budget:
         """Return what the connection's key may send."""
-        return (await self._recent_line()).budget
+        return (await self._get_recent_snapshot()).budget
+
+    @property
+    def load(self) -> KeyLoad:
+        """How scarce the turns of the key are. Each user waits for a request, or for a turn to submit one."""
+        return KeyLoad(self.users, self._known.budget.request_interval if self._known is not None else 0.0)
 
     async def close(self) -> None:
         """Close the session and its sockets."""
         if self._known is not None:
-            self._known.budget.allow(self.conn_id, None)
+            await self._known.budget.leave(self.conn_id)
         await self._session.close()
 
-    async def _sent(self, call: Call[T], line: _Line) -> T:
-        patience = line.connection.patience(call)
+    async def _send(self, call: Call[T], snapshot: _Snapshot) -> T:
+        timeout = snapshot.connection.timeout_of(call)
         progress = _Progress()
         try:
-            received = await self._exchanged(call, line, progress)
+            received = await self._exchange(call, snapshot, progress)
         except SegmindError:
             raise
         # As in the blocking transport: no other error may leave here, whatever a library makes of a host's bytes.
         except Exception as error:  # noqa: BLE001
-            secrets = Secrets(line.connection, line.proxies.values())
-            failure = _failure(call, error, progress.connected, secrets, patience)
+            secrets = Secrets(snapshot.connection, snapshot.proxies.values())
+            failure = _failure(call, error, progress.connected, secrets, timeout)
             raise failure from (None if secrets.are_in(error) else error)
         return await received.read(call)
 
-    async def _exchanged(self, call: Call[Any], line: _Line, progress: _Progress) -> _Received:
+    async def _exchange(self, call: Call[Any], snapshot: _Snapshot, progress: _Progress) -> _RawResponse:
         """Send a call, and return the answer as it came."""
-        connection, proxy = line.connection, line.proxies[call.service]
-        url, patience = connection.url(call), connection.patience(call)
+        connection, proxy = snapshot.connection, snapshot.proxies[call.service]
+        url, timeout = connection.url(call), connection.timeout_of(call)
         async with self._session.request(
             call.method,
             url,
             data=call.body,
             headers={**connection.headers(call), **ASKED_FOR},
             # aiohttp's total is that of all phases: a proxy's tunnel, interim answers, the headers, the body.
-            timeout=aiohttp.ClientTimeout(total=patience, sock_connect=min(CONNECT_TIMEOUT, patience)),
-            ssl=line.tls,
+            timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=min(CONNECT_TIMEOUT, timeout)),
+            ssl=snapshot.tls,
             proxy=proxy,
             allow_redirects=False,
             trace_request_ctx=progress,
         ) as answer:
             status = answer.status
-            if refusal := refused_by_proxy(status, url, proxy):
-                raise call.undelivered(refusal)
+            if refusal := proxy_refusal(status, url, proxy):
+                raise call.undelivered_error(refusal)
             if status < 200:
-                raise call.unanswered(f"HTTP {status} cannot end a call")
-            body, complete = await _body(answer, call.limit) if has_body_to_read(status) else (b"", True)
+                raise call.unanswered_error(f"HTTP {status} is not a final response")
+            body, complete = await _read_body(answer, call.limit) if has_body_to_read(status) else (b"", True)
             names = dict.fromkeys(answer.headers)
             headers = {name.lower(): ", ".join(answer.headers.getall(name)) for name in names}
-        return _Received(status, headers, body, complete, connection)
+        return _RawResponse(status, headers, body, complete, connection)
 
-    async def _changed_since(self, moment: float, line: _Line) -> bool:
-        return (await self._line(moment, necessary=True)).connection != line.connection
+    async def _look_up_and_compare(self, moment: float, snapshot: _Snapshot) -> bool:
+        """Look the connection up, if that has not been done since a moment; return whether it has changed."""
+        return (await self._get_snapshot(moment, necessary=True)).connection != snapshot.connection
 
-    async def _recent_line(self) -> _Line:
-        return await self._line(time.monotonic() - LOOKUP_LIFETIME)
+    async def _get_recent_snapshot(self) -> _Snapshot:
+        return await self._get_snapshot(time.monotonic() - LOOKUP_LIFETIME)
 
-    async def _line(self, since: float, *, necessary: bool = False) -> _Line:
+    async def _get_snapshot(self, since: float, *, necessary: bool = False) -> _Snapshot:
         """
-        Return the connection as it was looked up at a moment or later: once, however many want that.
+        Return the connection as it was looked up at a moment or later. Concurrent callers share one look-up.
 
-        :param necessary: Whether the one that is known will not do if there is no other.
+        :param necessary: Whether to fail, instead of using the known one, if the look-up fails.
         :raises SegmindError: If it cannot be looked up.
         """
         if self._known is not None and self._known.since >= since:
             return self._known
         async with self._lookup:
             if self._known is None or self._known.since < since:
-                self._known = await self._looked_up(None if necessary else self._known)
+                self._known = await self._look_up(None if necessary else self._known)
             return self._known
 
-    async def _looked_up(self, known: _Line | None) -> _Line:
-        """Look the connection up; what is known will do where that fails."""
+    async def _look_up(self, known: _Snapshot | None) -> _Snapshot:
+        """Look the connection up; if that fails, use the known one."""
         now = time.monotonic()
         try:
-            return await self._line_of(await look_up_async(self.conn_id), now)
+            return await self._make_snapshot(await look_up_async(self.conn_id), now)
         except SegmindError:
             if known is None:
                 raise
             return replace(known, since=now)
 
-    async def _line_of(self, connection: SegmindConnection, now: float) -> _Line:
+    async def _make_snapshot(self, connection: SegmindConnection, now: float) -> _Snapshot:
         proxies = {service: connection.proxy_for(url) for service, url in connection.urls.items()}
-        tls = await self._tls(connection.verify, [*connection.urls.values(), *proxies.values()])
-        budget = shared_budget(connection.api_key)
+        tls = await self._load_tls(connection.verify, [*connection.urls.values(), *proxies.values()])
+        budget = shared_budget(connection.api_key, connection.urls[Service.GATEWAY])
         if self._known is not None and self._known.budget is not budget:
-            self._known.budget.allow(self.conn_id, None)
-        budget.allow(self.conn_id, connection.requests_per_minute)
-        return _Line(connection, budget, tls, proxies, now)
+            await self._known.budget.leave(self.conn_id)
+        budget.set_limit(self.conn_id, connection.requests_per_minute)
+        await budget.set_redis(self.conn_id, await find_redis_async(connection.rate_limit_conn_id))
+        return _Snapshot(connection, budget, tls, proxies, now)
 
-    async def _tls(self, verify: bool | str, places: Iterable[str | None]) -> ssl.SSLContext | bool:
+    async def _load_tls(self, verify: bool | str, urls: Iterable[str | None]) -> ssl.SSLContext | bool:
         """
-        Return the certificates to trust; True where no TLS is spoken, as reading them takes 30 ms.
+        Return the certificates to trust; True where TLS is not used, as loading them takes 30 ms.
 
         A bundle is read with each look-up, since it may have been replaced. All else stays: another context would
         mean another handshake for each socket.
 
-        :param places: The addresses of hosts and proxies.
+        :param urls: The addresses of hosts and proxies.
         """
         known = self._known
         if isinstance(verify, bool):
-            if not any_tls(places):
+            if not any_tls(urls):
                 return True
             if known is not None and known.connection.verify is verify and known.tls is not True:
                 return known.tls
-        return await asyncio.to_thread(context_of, self.conn_id, verify)
+        return await asyncio.to_thread(load_context, self.conn_id, verify)
 
 
 _transports: PerLoop[dict[str, NonblockingTransport]] = PerLoop(dict)
 
 
-def lent_transport(conn_id: str) -> NonblockingTransport:
-    """Lend the transport of a connection on the running loop: the same to all, until all have given it back."""
+def borrow_transport(conn_id: str) -> NonblockingTransport:
+    """Borrow the transport of a connection on the running loop. All borrowers share it until they give it back."""
     transports = _transports.here()
     if conn_id not in transports:
         transports[conn_id] = NonblockingTransport(conn_id, transports)
@@ -224,8 +233,8 @@ def lent_transport(conn_id: str) -> NonblockingTransport:
     return transports[conn_id]
 
 
-async def give_back(transport: NonblockingTransport) -> None:
-    """Take back a transport that was lent; after the last of its users it is closed."""
+async def give_back_transport(transport: NonblockingTransport) -> None:
+    """Give a borrowed transport back. The last borrower closes it."""
     transport.users -= 1
     if transport.users == 0:
         del transport.lent[transport.conn_id]
@@ -243,7 +252,7 @@ class _Progress:
     connected: bool = False
 
 
-def _noting_connections() -> aiohttp.TraceConfig:
+def _connection_tracing() -> aiohttp.TraceConfig:
     """Return what notes the progress of a request in its trace context."""
 
     async def note(session: aiohttp.ClientSession, context: Any, parameters: Any) -> None:
@@ -256,7 +265,7 @@ def _noting_connections() -> aiohttp.TraceConfig:
 
 
 @dataclass(frozen=True)
-class _Received:
+class _RawResponse:
     """An answer as it came."""
 
     status: int
@@ -275,7 +284,7 @@ class _Received:
         return call.read(response_of(self.status, self.headers, self.body, self.complete, call, self.connection))
 
 
-async def _body(answer: aiohttp.ClientResponse, limit: int) -> tuple[bytes, bool]:
+async def _read_body(answer: aiohttp.ClientResponse, limit: int) -> tuple[bytes, bool]:
     """Return the body as it came, a little more than ``limit`` of it at most, and whether that is all of it."""
     body = bytearray()
     try:
@@ -289,19 +298,17 @@ async def _body(answer: aiohttp.ClientResponse, limit: int) -> tuple[bytes, bool
     return bytes(body), True
 
 
-def _failure(
-    call: Call[Any], error: Exception, connected: bool, secrets: Secrets, patience: float
-) -> SegmindError:
+def _failure(call: Call[Any], error: Exception, connected: bool, secrets: Secrets, timeout: float) -> SegmindError:
     """Return what to raise if there was no answer."""
     fault = certificate_fault(error)
     if isinstance(error, aiohttp.ClientConnectorCertificateError) and fault is not None:
-        return call.untrusted(f"{error.host}:{error.port}", fault)
+        return call.untrusted_error(f"{error.host}:{error.port}", fault)
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        cause = f"the proxy opens no tunnel: HTTP {error.status} {secrets.masked(error.message)}"
-        return call.undelivered(one_line(cause))
+        cause = f"the proxy refused the tunnel: HTTP {error.status} {secrets.mask(error.message)}"
+        return call.undelivered_error(one_line(cause))
     if isinstance(error, TimeoutError):
         if not connected:
-            return call.undelivered("not connected in time")
-        return call.unanswered(f"no answer within {patience:g} s")
-    cause = secrets.in_short(error)
-    return call.unanswered(cause) if connected else call.undelivered(cause)
+            return call.undelivered_error(f"no connection within {timeout:g} s")
+        return call.unanswered_error(f"no answer within {timeout:g} s")
+    cause = secrets.summarize(error)
+    return call.unanswered_error(cause) if connected else call.undelivered_error(cause)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote, unquote, urlsplit
@@ -11,7 +12,7 @@ from urllib.request import getproxies
 import requests.utils
 
 from airflow_provider_segmind.hooks.addresses import AddressError, is_this_machine, read_proxy
-from airflow_provider_segmind.hooks.fields import described, invalid
+from airflow_provider_segmind.hooks.fields import describe, invalid
 
 _KEY = re.compile(r"(https?|all)(://[a-z0-9._:-]+)?")
 _REMEDY = "; set `proxies` in its extra, or NO_PROXY in the environment"
@@ -21,32 +22,44 @@ def read_proxies(name: str, given: object) -> dict[str, str]:
     """
     Return the proxies of a connection by ``http``, ``https``, ``all`` or ``https://host``.
 
-    :param given: The field of the extra. An empty value means no proxy, whatever the environment says.
+    :param given: The field of the extra: an object, or the JSON text of one, as a form may store it. An empty
+        value in it means no proxy, whatever the environment says.
     :raises InvalidConnectionError: If one cannot be used both by a worker and by the triggerer.
     """
+    if isinstance(given, str):
+        given = _parse_object(given)
     if given in (None, "", {}):
         return {}
     if not isinstance(given, Mapping):
         example = 'must be an object like {"https": "http://proxy.example:3128"}'
-        raise invalid(name, "proxies", f"{example}, but is {described(given)}")
-    return {_checked_key(name, key): _checked_proxy(name, proxy) for key, proxy in given.items()}
+        raise invalid(name, "proxies", f"{example}, but is {describe(given)}")
+    return {_check_key(name, key): _check_proxy(name, proxy) for key, proxy in given.items()}
 
 
-def _checked_key(name: str, given: object) -> str:
+def _parse_object(text: str) -> object:
+    """Return the object that a text is the JSON of; any other text as it is."""
+    try:
+        read = json.loads(text) if text.lstrip().startswith("{") else text
+    except (ValueError, RecursionError):
+        return text
+    return read
+
+
+def _check_key(name: str, given: object) -> str:
     key = str(given).strip().lower()
     if _KEY.fullmatch(key):
         return key
     raise invalid(
         name,
         "proxies",
-        "has a key other than http, https, all and https://HOST; name hosts without a proxy in NO_PROXY",
+        "has a key other than http, https, all and https://HOST; list hosts without a proxy in NO_PROXY",
     )
 
 
-def _checked_proxy(name: str, given: object) -> str:
+def _check_proxy(name: str, given: object) -> str:
     if given in (None, ""):
         return ""
-    problem = f"must be URLs of proxies, but one is {described(given)}"
+    problem = f"must be URLs of proxies, but one is {describe(given)}"
     if isinstance(given, str):
         try:
             return str(read_proxy(given))
@@ -93,12 +106,14 @@ def check_proxies(name: str, proxies: Mapping[str, str], urls: Iterable[str], *,
             proxy = proxy_for(proxies, url)
             found = read_proxy(proxy) if proxy else None
         except AddressError as error:
-            problem = f"has no proxy for {url}, and that of the environment {error}{_REMEDY}"
+            problem = f"has no proxy for {url}, and the environment's {error}{_REMEDY}"
         if problem:
             raise invalid(name, "proxies", problem)
         if found and url.startswith("http://") and not insecure and not is_this_machine(found.host):
             host = urlsplit(url).hostname
-            raise invalid(name, "proxies", f"would send the API key for {host} elsewhere, unencrypted{_REMEDY}")
+            raise invalid(
+                name, "proxies", f"would send the API key for {host} unencrypted to another machine{_REMEDY}"
+            )
 
 
 def login_secrets(proxies: Iterable[str]) -> Iterator[str]:

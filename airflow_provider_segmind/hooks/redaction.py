@@ -59,7 +59,7 @@ class Redactor:
 
     @cached_property
     def _escaped(self) -> re.Pattern[str]:
-        return re.compile("".join(map(_written_somehow, self._key)))
+        return re.compile("".join(map(_escapes_pattern, self._key)))
 
     @cached_property
     def _escaped_bytes(self) -> re.Pattern[bytes]:
@@ -79,7 +79,7 @@ def base64_forms(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(forms))
 
 
-def _written_somehow(character: str) -> str:
+def _escapes_pattern(character: str) -> str:
     """Return a pattern for an ASCII character and its escapes in JSON, URLs, HTML and Python literals."""
     number = ord(character)
     digits = "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in f"{number:02x}")

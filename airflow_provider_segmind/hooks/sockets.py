@@ -1,36 +1,21 @@
-"""
-What the connections to Segmind and to media hosts have in common.
-
-``urllib3`` limits the time of each operation on a socket, and not of all of them together. A host that sends one
-byte a second, in its headers, in interim answers, between chunks or in the handshake of TLS, would hold a worker
-for hours. So a thread shuts the socket down when the time is up, and whatever waits for it comes back at once.
-"""
+"""The connections of ``requests`` to Segmind and to media hosts: whole answers only, within the time limit."""
 
 from __future__ import annotations
 
 import http.client
-import os
 import socket
-from collections.abc import Iterable
-from contextlib import suppress
+import threading
+from collections.abc import Iterable, Iterator
+from queue import Empty, SimpleQueue
 from typing import Any
 
-from urllib3.connection import HTTPConnection
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-
-def duplicate(connected: Any) -> socket.socket:
-    """Return another socket object for a connection, to shut it down with: TLS detaches the original one."""
-    return socket.socket(fileno=os.dup(connected.fileno()))
+from airflow_provider_segmind.hooks.deadlines import Exchange, current_exchange
 
 
-def shut_down(watched: socket.socket) -> None:
-    """End a connection, whoever waits for it. To its reader this is an ordinary end."""
-    with suppress(OSError):  # it is closed already
-        watched.shutdown(socket.SHUT_RDWR)
-
-
-def addresses_of(host: str, port: int) -> list[str]:
+def resolve_host(host: str, port: int) -> list[str]:
     """
     Look a host up, and return each of its addresses once.
 
@@ -83,12 +68,12 @@ class _Lines:
 
 
 class CarefulConnection(HTTPConnection):
-    """A connection that gets whole answers, and tries the addresses that it is given."""
+    """A connection that gets whole answers, and connects to one of the addresses that it is given."""
 
     response_class = FinalAnswer
 
     def connect(self) -> None:
-        """Connect, without a warning each time if the connection says not to verify: there is one of ours."""
+        """Connect. Where certificates are not verified, the provider warns once, so that urllib3 need not."""
         super().connect()
         self.is_verified = True  # the context decides; urllib3 asks only to warn
 
@@ -110,3 +95,85 @@ class CarefulConnection(HTTPConnection):
         finally:
             self._dns_host, self.timeout = name, longest
         raise trouble or OSError(f"{name} has no address")
+
+
+class WatchedConnection(CarefulConnection):
+    """A connection that keeps to the deadline of the :class:`Exchange` around it, if there is one."""
+
+    def _new_conn(self) -> socket.socket:
+        exchange = current_exchange.get()
+        if exchange is None:
+            return super()._new_conn()
+        # urllib3 would give each address of the host the whole time limit of a connection.
+        longest = float(self.timeout or exchange.time_left)
+        connected = self._connect_to_one_of(_attempts(self._dns_host.strip("[]"), self.port, exchange, longest))
+        exchange.watch(connected)
+        return connected
+
+    def request(self, *arguments: Any, **options: Any) -> None:
+        """Send a request; from here on it may arrive."""
+        exchange = current_exchange.get()
+        if exchange is not None:
+            if self.sock is None:
+                self.connect()
+            exchange.watch(self.sock)  # also one that was kept open since an earlier exchange
+            self.timeout = exchange.time_left  # urllib3 has left it at that of connecting
+            exchange.reached = exchange.sent = True
+        super().request(*arguments, **options)
+
+
+class WatchedTlsConnection(WatchedConnection, HTTPSConnection):
+    """The same with TLS."""
+
+    def _new_conn(self) -> socket.socket:
+        connected = super()._new_conn()
+        if self.proxy is None:
+            _note_reached()
+        return connected
+
+    def _tunnel(self) -> None:
+        super()._tunnel()
+        _note_reached()
+
+
+def _attempts(host: str, port: int, exchange: Exchange, longest: float) -> Iterator[tuple[str, float]]:
+    """Yield the addresses of a host, as long as there is time, and the seconds for each."""
+    for address in _resolve_in_time(host, port, exchange.time_left):
+        yield address, min(longest, exchange.time_left)
+        if exchange.over:
+            return
+
+
+def _resolve_in_time(host: str, port: int, seconds: float) -> list[str]:
+    """
+    Return the addresses of a host.
+
+    A thread asks, because nothing can interrupt the system's resolver, which may take minutes.
+
+    :raises OSError: If there is none, or none is found in time.
+    """
+    found: SimpleQueue[list[str] | Exception] = SimpleQueue()
+
+    def resolve() -> None:
+        try:
+            found.put(resolve_host(host, port))
+        except Exception as error:  # noqa: BLE001 - for the other thread to raise
+            found.put(error)
+
+    threading.Thread(target=resolve, daemon=True).start()
+    try:
+        addresses = found.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError(f"the address of {host} was not found in time") from None
+    if isinstance(addresses, Exception):
+        raise addresses
+    return addresses
+
+
+def _note_reached() -> None:
+    exchange = current_exchange.get()
+    if exchange is None:
+        return
+    if exchange.cut:  # http.client takes a proxy's answer that breaks off for a whole one
+        raise TimeoutError("the time was up before there was a tunnel")
+    exchange.reached = True

@@ -15,7 +15,7 @@ from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection
 
 from airflow_provider_segmind.exceptions import InvalidConnectionError
-from airflow_provider_segmind.hooks.exchange import WatchedConnection, WatchedTlsConnection
+from airflow_provider_segmind.hooks.sockets import WatchedConnection, WatchedTlsConnection
 
 Kinds = Mapping[str, type[HTTPConnection]]
 """Classes of connections by scheme."""
@@ -26,7 +26,7 @@ _warned_of: set[str] = set()
 """Ids of the connections whose lack of verification was remarked on in this process."""
 
 
-def tls_context(verify: bool | str) -> ssl.SSLContext:
+def make_tls_context(verify: bool | str) -> ssl.SSLContext:
     """
     Return the context for connections to Segmind and to media hosts.
 
@@ -46,12 +46,12 @@ def tls_context(verify: bool | str) -> ssl.SSLContext:
     return context
 
 
-def any_tls(places: Iterable[str | None]) -> bool:
+def any_tls(urls: Iterable[str | None]) -> bool:
     """Whether TLS is spoken with any of these hosts and proxies, by their addresses."""
-    return any(place is not None and place.lower().startswith("https:") for place in places)
+    return any(url is not None and url.lower().startswith("https:") for url in urls)
 
 
-def context_of(conn_id: str, verify: bool | str) -> ssl.SSLContext:
+def load_context(conn_id: str, verify: bool | str) -> ssl.SSLContext:
     """
     Return the context that a connection asks for. Takes some 30 ms, so keep it.
 
@@ -60,7 +60,7 @@ def context_of(conn_id: str, verify: bool | str) -> ssl.SSLContext:
     :raises InvalidConnectionError: If the bundle cannot be used.
     """
     try:
-        context = tls_context(verify)
+        context = make_tls_context(verify)
     except (OSError, ValueError) as error:
         raise InvalidConnectionError(
             f"verify of the connection {conn_id!r} cannot be used: {type(error).__name__}: {error}"
@@ -68,8 +68,8 @@ def context_of(conn_id: str, verify: bool | str) -> ssl.SSLContext:
     if verify is False and conn_id not in _warned_of:
         _warned_of.add(conn_id)
         log.warning(
-            "TLS certificates are not verified, because verify of the connection %r is false: whoever is on the "
-            "way to Segmind can read the API key.",
+            "TLS certificates are not verified, because verify of the connection %r is false: anyone between "
+            "this machine and Segmind can read the API key.",
             conn_id,
         )
     return context
@@ -85,7 +85,7 @@ class TlsAdapter(HTTPAdapter):
     ``requests`` chooses a context, a bundle and a mode by its ``verify``, in another way with almost every version
     since 2.32, and would add them to the context that is given here.
 
-    :param context: As of :func:`tls_context`; None if no TLS is spoken, with the host or with a proxy.
+    :param context: As of :func:`make_tls_context`; None if no TLS is spoken, with the host or with a proxy.
     :param direct: The kinds of connections to hosts.
     :param proxied: The kinds of connections through a proxy.
     """
@@ -99,14 +99,14 @@ class TlsAdapter(HTTPAdapter):
     def init_poolmanager(self, *sizes: Any, **options: Any) -> None:
         """Make the pools of connections without a proxy."""
         super().init_poolmanager(*sizes, ssl_context=self._context, **options)
-        _let_connect(self.poolmanager, self._direct)
+        _set_connection_classes(self.poolmanager, self._direct)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         """Return the pools of connections through a proxy, which may itself speak TLS."""
         if proxy not in self.proxy_manager:
             own = {} if proxy.lower().startswith("socks") else {"proxy_ssl_context": self._context}
             pools = super().proxy_manager_for(proxy, ssl_context=self._context, **own, **options)
-            _let_connect(pools, self._proxied)
+            _set_connection_classes(pools, self._proxied)
         return self.proxy_manager[proxy]
 
     def get_connection_with_tls_context(
@@ -124,7 +124,7 @@ class TlsAdapter(HTTPAdapter):
         """Leave everything to the context."""
 
 
-def _let_connect(pools: Any, kinds: Kinds) -> None:
+def _set_connection_classes(pools: Any, kinds: Kinds) -> None:
     """Have pools make connections of these kinds, each on top of what the pools themselves make of a scheme."""
     pools.pool_classes_by_scheme = {
         scheme: type(

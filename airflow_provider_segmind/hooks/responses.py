@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,22 +33,22 @@ def response_of(
     if len(raw) > call.limit:
         raw, complete = raw[: call.limit], False
     try:
-        body = _decoded(raw, headers.get("content-encoding", ""), call.limit, complete)
+        body = _decode(raw, headers.get("content-encoding", ""), call.limit, complete)
     except UndecodableError:
         body, complete = b"", False
     key = connection.api_key
     shown = {name: value.replace(key, "***") for name, value in headers.items()}
-    return Response(status=status, headers=shown, body=connection.redacted(body), complete=complete)
+    return Response(status=status, headers=shown, body=connection.redact(body), complete=complete, at=time.time())
 
 
-def refused_by_proxy(status: int, url: str, proxy: str | None) -> str | None:
+def proxy_refusal(status: int, url: str, proxy: str | None) -> str | None:
     """
-    Return what a proxy has to say against a call that it should have forwarded; None if it has forwarded it.
+    Return why a proxy refused to forward a call; None if it did forward it.
 
     Without a tunnel, which http:// has not, the answer to a wrong login for the proxy looks like Segmind's.
     """
     if status == 407 and proxy is not None and url.startswith("http://"):
-        return "the proxy wants another login (HTTP 407); see proxies of the connection"
+        return "the proxy rejected the login (HTTP 407); check proxies of the connection"
     return None
 
 
@@ -56,7 +57,7 @@ def has_body_to_read(status: int) -> bool:
     return not 300 <= status < 400
 
 
-def _decoded(raw: bytes, encoding: str, limit: int, complete: bool) -> bytes:
+def _decode(raw: bytes, encoding: str, limit: int, complete: bool) -> bytes:
     if not raw:
         return raw
     decoder = ContentDecoder(encoding)
