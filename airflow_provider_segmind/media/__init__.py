@@ -1,1 +1,1 @@
-"""Files on their way to Segmind and back: from where a pipeline has its images to where it wants its videos."""
+"""Files: reading images from a storage before a submit, and storing outputs after it."""

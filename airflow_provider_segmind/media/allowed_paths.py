@@ -6,8 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from airflow_provider_segmind.api.location_rules import shown
-from airflow_provider_segmind.api.text import one_line
+from airflow_provider_segmind.api.text import one_line, safe_repr
 from airflow_provider_segmind.compat import conf
 from airflow_provider_segmind.exceptions import InvalidParameterError
 
@@ -38,7 +37,7 @@ def file_to_read(name: str, path: str) -> AllowedFile:
     :param path: Absolute.
     :raises InvalidParameterError: If it is not below an allowed folder.
     """
-    return _allowed(name, path, os.path.realpath(path), "read")
+    return _resolve_allowed(name, path, os.path.realpath(path), "read")
 
 
 def file_to_write(name: str, path: str) -> AllowedFile:
@@ -50,11 +49,11 @@ def file_to_write(name: str, path: str) -> AllowedFile:
     :raises InvalidParameterError: If it is not below an allowed folder.
     """
     folder, file = os.path.split(path)
-    return _allowed(name, path, os.path.join(os.path.realpath(folder), file), "written")  # noqa: PTH118 - keeps ""
+    return _resolve_allowed(name, path, os.path.join(os.path.realpath(folder), file), "written")  # noqa: PTH118 - keeps ""
 
 
-def _allowed(name: str, path: str, resolved: str, done: str) -> AllowedFile:
-    folders = _allowed_folders(name)
+def _resolve_allowed(name: str, path: str, resolved: str, done: str) -> AllowedFile:
+    folders = _read_allowed_folders(name)
     for folder in folders:
         root = os.path.realpath("/" + folder.lstrip("/"))
         if PurePosixPath(resolved).is_relative_to(root):
@@ -62,19 +61,19 @@ def _allowed(name: str, path: str, resolved: str, done: str) -> AllowedFile:
             return AllowedFile(root, tuple(part for part in between.split("/") if part), file)
     example = one_line(os.path.dirname(path))  # noqa: PTH120 - as it was written
     if not folders:
-        problem = "no file of a worker may be, as the option is empty"
+        problem = "no folder is allowed"
     elif resolved != path:
-        problem = f"{shown(resolved)}, where it leads, is not below a folder that it allows"
+        problem = f"it leads to {safe_repr(resolved)}, which is not in an allowed folder"
     else:
-        problem = "it is not below a folder that it allows"
+        problem = "it is not in an allowed folder"
     raise InvalidParameterError(
         name,
-        f"{shown(path)} may not be {done}: {problem}. An administrator can allow it with the option "
+        f"{safe_repr(path)} may not be {done}: {problem}. An administrator can allow it with the option "
         f"[{SECTION}] {OPTION}, a comma-separated list of absolute folders, such as {_VARIABLE}={example}",
     )
 
 
-def _allowed_folders(name: str) -> list[str]:
+def _read_allowed_folders(name: str) -> list[str]:
     """Return the folders that the option names, as they are written."""
     text = conf.get(SECTION, OPTION, fallback="") or ""
     folders = [each.strip() for each in text.split(",") if each.strip()]
@@ -82,7 +81,7 @@ def _allowed_folders(name: str) -> list[str]:
         if not folder.startswith("/") or ".." in folder.split("/"):
             raise InvalidParameterError(
                 name,
-                f"no file of a worker may be used, as the option [{SECTION}] {OPTION} ({_VARIABLE}) has "
-                f"{shown(folder)}: write absolute folders, without '~' and '..', with commas between them",
+                f"the option [{SECTION}] {OPTION} ({_VARIABLE}) has the invalid folder {safe_repr(folder)}: write "
+                "absolute folders without '~' and '..', separated by commas",
             )
     return folders

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from contextlib import suppress
 from typing import Any
 
-from airflow_provider_segmind.media.places import ask
-
-_BLOCK = 8 * 1024 * 1024
-"""Bytes that a storage may gather before it sends them on: s3fs by default takes 50 MiB, more than once."""
+from airflow_provider_segmind.media.publishing import LEAST_BLOCK, open_unpublished
+from airflow_provider_segmind.media.storages import call_storage, within_time
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +20,7 @@ def read_object(storage: Any, path: str, most_bytes: int) -> bytes:
     :raises OSError: If it cannot be read: FileNotFoundError, IsADirectoryError, PermissionError and so on.
     """
     storage.invalidate_cache()
-    found = ask(storage, "info", path)
+    found = call_storage(storage, "info", path)
     if found["type"] == "directory":
         raise IsADirectoryError(path)
     # Of a large object s3fs reads several blocks, and asks each time for the version that it saw first.
@@ -33,31 +32,61 @@ def size_of(storage: Any, path: str) -> int | None:
     """Return the bytes of an object; None if there is none."""
     storage.invalidate_cache()
     try:
-        found = ask(storage, "info", path)
+        found = call_storage(storage, "info", path)
     except FileNotFoundError:
         return None
     return int(found["size"]) if found["type"] == "file" else None
+
+
+def names_beginning_with(storage: Any, folder: str, beginning: str) -> list[str]:
+    """Return the names of the objects of a folder that begin in this way, without those in folders below."""
+    storage.invalidate_cache()
+    try:
+        found = call_storage(storage, "find", folder, prefix=beginning)
+    except FileNotFoundError:
+        return []
+    except (TypeError, ValueError):  # a storage that cannot look for names
+        found = call_storage(storage, "ls", folder, detail=False)
+    start = f"{folder.rstrip('/')}/" if folder else ""
+    names = (str(path).removeprefix(start) for path in found if str(path).startswith(start))
+    return [name for name in names if name.startswith(beginning) and "/" not in name]
 
 
 def is_folder(storage: Any, path: str) -> bool:
     """Whether there is something below a path, as far as the connection may look."""
     storage.invalidate_cache()
     try:
-        return bool(ask(storage, "info", path)["type"] == "directory")
+        return bool(call_storage(storage, "info", path)["type"] == "directory")
     except (FileNotFoundError, PermissionError):
         return False
 
 
-def check_writable(storage: Any, partial: str) -> None:
+def check_writable(storage: Any, path: str, partial: str, media_type: str) -> None:
     """
-    Write a small object, look at it, and remove it: all that storing an output takes.
+    Try what storing an output takes, and leave nothing.
 
+    Where an object is published only when its upload is complete, this begins an upload of the object and aborts
+    it: no right to read, list or delete is needed, no object or version is made, and nothing is notified.
+    Elsewhere it writes a small object, looks at it, and removes it.
+
+    :param path: Of the object.
+    :param partial: The path of a temporary object.
     :raises Exception: Whatever the storage says if that is not possible.
     """
-    ask(storage, "pipe_file", partial, b"segmind")
+    upload = open_unpublished(storage, path, media_type, 1)
+    if upload is not None:
+        try:
+            within_time(upload.try_write)
+        except OSError as error:
+            if error.errno != errno.ENOSYS:
+                raise
+            # A server without multipart uploads takes small objects at once: it is tried like all others.
+        else:
+            return
+    call_storage(storage, "pipe_file", partial, b"segmind")
     with suppress(FileNotFoundError):  # another task that checks the same folder has removed it
-        ask(storage, "info", partial)
-        ask(storage, "rm_file", partial)
+        call_storage(storage, "info", partial)
+        call_storage(storage, "rm_file", partial)
 
 
 class PartialObject:
@@ -71,7 +100,7 @@ class PartialObject:
         self._storage = storage
         self._partial = partial
         # Not the path's own open(), which reports each write to lineage: of an object that will not be there.
-        self._file = storage.open(partial, "wb", block_size=_BLOCK)
+        self._file = storage.open(partial, "wb", block_size=LEAST_BLOCK)
         self._moved = False
 
     def write(self, piece: bytes) -> None:

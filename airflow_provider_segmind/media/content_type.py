@@ -222,7 +222,7 @@ def type_of_content(head: bytes) -> str | None:
     return found
 
 
-def checked_type(head: bytes, declared: str, names: Sequence[str]) -> str:
+def check_type(head: bytes, declared: str, names: Sequence[str]) -> str:
     """
     Return the media type of a file that may be stored.
 
@@ -243,17 +243,26 @@ def checked_type(head: bytes, declared: str, names: Sequence[str]) -> str:
         if declared == found and found in named:
             return found
         if announced and set(announced) <= _MAY_HAVE_MARKUP and not _WHOLE_PAGE.search(_as_utf_8(head).lower()):
-            return _settled("text/plain", announced)
+            return _choose_type("text/plain", announced)
         raise WrongContentError("it is a web page")
     binary = next((each for each in announced if _is_binary(each)), None)
     if found in _ANYTHING and binary:
-        raise WrongContentError(f"it is {_kind_of_text(found)}, and not {binary}")
-    return _settled(found, announced)
+        raise WrongContentError(f"it is {_kind_of_text(found)}, not {binary}")
+    return _choose_type(found, announced)
 
 
 def type_of_name(name: str) -> str | None:
     """Return the media type that the suffix of a name stands for; None if it stands for none."""
     return _TYPES.get(PurePosixPath(name).suffix.lower())
+
+
+def is_suffix(suffix: str, kinds: tuple[str, ...]) -> bool:
+    """
+    Whether files of some types may have this suffix.
+
+    :param kinds: Beginnings of media types, such as ``video/``; an empty one stands for all.
+    """
+    return _TYPES.get(suffix.lower(), "?").startswith(kinds) and suffix.lower() in _TYPES
 
 
 def suffix_of(media_type: str) -> str:
@@ -375,7 +384,7 @@ def _program(head: bytes) -> str | None:
     return "a script" if start.startswith(_SCRIPTS) and not head.startswith(b"#!AMR") else None
 
 
-def _settled(found: str | None, announced: Sequence[str]) -> str:
+def _choose_type(found: str | None, announced: Sequence[str]) -> str:
     """Return what was found, or what was announced where that says more."""
     if found is None:
         fitting = (each for each in announced if each != OPAQUE and (not is_textual(each) or each in _TEXT_OR_NOT))

@@ -1,5 +1,5 @@
 """
-Files on a disk of the worker, opened so that nobody can put another one in their place meanwhile.
+Files on a disk of the worker, opened so that no other file can take their place meanwhile.
 
 A folder is opened part by part, from the allowed one downwards and without following symbolic links. So what is
 opened is below the allowed folder, whatever is renamed or linked at the same time.
@@ -41,31 +41,44 @@ def read_file(file: AllowedFile, most_bytes: int) -> bytes:
     """
     if not file.name:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    with _opened(file) as folder, open(os.open(file.name, _TO_READ, dir_fd=folder), "rb") as content:  # noqa: PTH123
+    with _open_folder(file) as folder, open(os.open(file.name, _TO_READ, dir_fd=folder), "rb") as content:  # noqa: PTH123
         before = os.fstat(content.fileno())
         _check_regular(before)
         # Files of /proc say that they are empty, and are not: nothing of them is read.
         read = content.read(min(before.st_size, most_bytes))
         after = os.fstat(content.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise ChangedMeanwhileError("it was written while it was read")
+        raise ChangedMeanwhileError("it changed while it was read")
     return read
 
 
 def size_of(file: AllowedFile) -> int | None:
     """Return the bytes of a file; None if there is none, or something else."""
     try:
-        with _opened(file) as folder:
+        with _open_folder(file) as folder:
             found = os.stat(file.name, dir_fd=folder, follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
-def is_folder(file: AllowedFile) -> bool:
-    """Whether there is a folder of this name, or a symbolic link to one."""
+def names_beside(file: AllowedFile) -> list[str]:
+    """Return the names of what is in the folder of a file; none if there is no folder."""
     try:
-        with _opened(file) as folder:
+        with _open_folder(file) as folder:
+            descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=folder)
+            try:
+                return os.listdir(descriptor)  # noqa: PTH208 - of an open folder
+            finally:
+                os.close(descriptor)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def is_folder(file: AllowedFile) -> bool:
+    """Whether a folder has this name, or a symbolic link to one."""
+    try:
+        with _open_folder(file) as folder:
             return stat.S_ISDIR(os.stat(file.name or ".", dir_fd=folder).st_mode)
     except OSError:
         return False
@@ -78,14 +91,24 @@ def check_writable(file: AllowedFile, partial: str) -> None:
     :param partial: Its name.
     :raises OSError: If that is not possible.
     """
-    with _nearest(file) as folder:
-        descriptor, name = _created(folder, partial)
+    with _open_nearest_folder(file) as folder:
+        descriptor, name = _create(folder, partial)
         try:
             os.write(descriptor, b"segmind")
             os.fsync(descriptor)  # or a full disk might be noticed only later
         finally:
             os.unlink(name, dir_fd=folder)  # while it is locked, or it might be another attempt's by then
             os.close(descriptor)
+
+
+def remove_file(file: AllowedFile) -> None:
+    """
+    Remove a file, if it is there.
+
+    :raises OSError: If that is not possible.
+    """
+    with suppress(FileNotFoundError), _open_folder(file) as folder:
+        os.unlink(file.name, dir_fd=folder)
 
 
 class PartialFile:
@@ -97,7 +120,7 @@ class PartialFile:
 
     def __init__(self, folder: int, name: str) -> None:
         self._folder = folder
-        self._descriptor, self._name = _created(folder, name)
+        self._descriptor, self._name = _create(folder, name)
         self._file = os.fdopen(self._descriptor, "wb")
 
     def write(self, piece: bytes) -> None:
@@ -120,7 +143,7 @@ class PartialFile:
             raise ChangedMeanwhileError("another attempt is writing the same file")
         with suppress(FileNotFoundError):
             if stat.S_ISDIR(os.stat(name, dir_fd=self._folder).st_mode):
-                raise IsADirectoryError(errno.EISDIR, "there is a folder of this name")
+                raise IsADirectoryError(errno.EISDIR, "a folder has this name")
         os.replace(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         self._name = ""
         self._sync_folder()
@@ -150,7 +173,7 @@ def partial_file(file: AllowedFile, partial: str) -> Iterator[PartialFile]:
 
     :param partial: The temporary name. A file that a killed attempt has left under it is replaced.
     """
-    with _opened(file, make=True) as folder:
+    with _open_folder(file, make=True) as folder:
         writing = PartialFile(folder, partial)
         try:
             yield writing
@@ -159,28 +182,28 @@ def partial_file(file: AllowedFile, partial: str) -> Iterator[PartialFile]:
 
 
 @contextmanager
-def _opened(file: AllowedFile, *, make: bool = False) -> Iterator[int]:
+def _open_folder(file: AllowedFile, *, make: bool = False) -> Iterator[int]:
     """Open the folder of a file."""
     if make:
         os.makedirs(file.root, exist_ok=True)  # noqa: PTH103 - as all others here
     folder = os.open(file.root, _FOLDER)
     try:
         for part in file.folders:
-            folder = _entered(folder, part, make)
+            folder = _enter(folder, part, make)
         yield folder
     finally:
         os.close(folder)
 
 
 @contextmanager
-def _nearest(file: AllowedFile) -> Iterator[int]:
+def _open_nearest_folder(file: AllowedFile) -> Iterator[int]:
     """Open the folder of a file, or the nearest one above that exists: the allowed one at last."""
     os.makedirs(file.root, exist_ok=True)  # noqa: PTH103 - outside of it nothing may be written
     folder = os.open(file.root, _FOLDER)
     try:
         for part in file.folders:
             try:
-                folder = _entered(folder, part, False)
+                folder = _enter(folder, part, False)
             except FileNotFoundError:
                 break
         yield folder
@@ -188,7 +211,7 @@ def _nearest(file: AllowedFile) -> Iterator[int]:
         os.close(folder)
 
 
-def _entered(folder: int, part: str, make: bool) -> int:
+def _enter(folder: int, part: str, make: bool) -> int:
     """Open a folder in an open folder, and close that. If this fails, it stays open."""
     if make:
         with suppress(FileExistsError):
@@ -198,7 +221,7 @@ def _entered(folder: int, part: str, make: bool) -> int:
     return entered
 
 
-def _created(folder: int, name: str) -> tuple[int, str]:
+def _create(folder: int, name: str) -> tuple[int, str]:
     """
     Create a file and lock it.
 
@@ -206,19 +229,19 @@ def _created(folder: int, name: str) -> tuple[int, str]:
     """
     candidate = name
     for _ in range(_ATTEMPTS):
-        if not _is_free(folder, candidate):
+        if not _try_clear(folder, candidate):
             candidate = f".{secrets.token_hex(16)}.part"
         try:
             descriptor = os.open(candidate, _TO_WRITE, 0o666, dir_fd=folder)
         except FileExistsError:
             continue
-        if _locked(descriptor) and _is_same(descriptor, folder, candidate):
+        if _try_lock(descriptor) and _is_same(descriptor, folder, candidate):
             return descriptor, candidate
         os.close(descriptor)
     raise ChangedMeanwhileError(f"other attempts are writing {name}")
 
 
-def _is_free(folder: int, name: str) -> bool:
+def _try_clear(folder: int, name: str) -> bool:
     """Remove what a killed attempt has left under a name. False if a living one is writing to it."""
     try:
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -226,7 +249,7 @@ def _is_free(folder: int, name: str) -> bool:
             descriptor = os.open(name, _TO_READ, dir_fd=folder)
             try:
                 # Once locked, it may be another file that has the name by now: that of a living attempt.
-                if not _locked(descriptor) or not _is_same(descriptor, folder, name):
+                if not _try_lock(descriptor) or not _is_same(descriptor, folder, name):
                     return False
                 os.unlink(name, dir_fd=folder)
             finally:
@@ -238,8 +261,8 @@ def _is_free(folder: int, name: str) -> bool:
     return True
 
 
-def _locked(descriptor: int) -> bool:
-    """Lock a file, as long as it is open. False if somebody else has; True where locks do not work."""
+def _try_lock(descriptor: int) -> bool:
+    """Lock a file as long as it is open. False if another process has it; True where locks do not work."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_segmind.api.fingerprint import digests, fingerprint
-from airflow_provider_segmind.api.locations import is_location, listed
+from airflow_provider_segmind.api.locations import as_list, is_location
+from airflow_provider_segmind.api.sent_inputs import SentInputs
 from airflow_provider_segmind.exceptions import InvalidParameterError
-from airflow_provider_segmind.media.reading import InputFile, read_image
+
+if TYPE_CHECKING:
+    from airflow_provider_segmind.media.reading import InputFile
 
 MOST_TOGETHER = 100 * 1024 * 1024
 """Bytes of all files of a task: they are in memory until they are uploaded."""
@@ -32,19 +35,19 @@ class Inputs:
         self, model: str, parameters: Mapping[str, Any], upload: Sequence[str] = (), conn_id: str | None = None
     ) -> None:
         self.model = model
-        self._parameters = parameters
+        self.parameters = parameters
         self._upload = tuple(name for name in upload if name in parameters)
         self._conn_id = conn_id
 
     @cached_property
     def given(self) -> str:
         """The fingerprint of the parameters as they are written, with the names of files and not their content."""
-        return fingerprint(self.model, self._parameters)
+        return fingerprint(self.model, self.parameters)
 
     @cached_property
     def digests(self) -> dict[str, str]:
         """A short digest of each parameter as it is written, by its name."""
-        return digests(self._parameters)
+        return digests(self.parameters)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -55,7 +58,9 @@ class Inputs:
         :raises UnreadableInputError: If one could not be read now.
         """
         return (
-            fingerprint(self.model, self._with(lambda file: f"sha256:{file.sha256}")) if self.files else self.given
+            fingerprint(self.model, self._substitute(lambda file: f"sha256:{file.sha256}"))
+            if self.files
+            else self.given
         )
 
     @cached_property
@@ -63,32 +68,38 @@ class Inputs:
         """The files by their location; the same errors."""
         found: dict[str, InputFile] = {}
         for name in self._upload:
-            for location in filter(is_location, listed(self._parameters[name])):
+            for location in filter(is_location, as_list(self.parameters[name])):
+                from airflow_provider_segmind.media.reading import read_image  # storages, if there is a file
+
                 if location not in found:
                     found[location] = read_image(name, location, self._conn_id)
                     if sum(len(file.content) for file in found.values()) > MOST_TOGETHER:
                         raise InvalidParameterError(
-                            name, f"the files are larger than {MOST_TOGETHER // 2**20} MiB together"
+                            name, f"all files together are larger than {MOST_TOGETHER // 2**20} MiB"
                         )
         return found
+
+    def sent(self, urls: Mapping[str, str]) -> SentInputs:
+        """Return what it takes to recognize the parameters as Segmind gets them, with the URLs of files."""
+        return SentInputs.of(self.model, self.with_urls(urls), set(urls.values()))
 
     def release(self) -> None:
         """Let go of the content of the files: they have been uploaded, and a wait may be long."""
         self.files = {location: replace(file, content=b"") for location, file in self.files.items()}
 
-    def sent(self, urls: Mapping[str, str]) -> Mapping[str, Any]:
+    def with_urls(self, urls: Mapping[str, str]) -> Mapping[str, Any]:
         """
         Return the parameters as Segmind gets them.
 
         :param urls: Where each file is, by the digest of its content.
         """
-        return self._with(lambda file: urls[file.sha256]) if self.files else self._parameters
+        return self._substitute(lambda file: urls[file.sha256]) if self.files else self.parameters
 
-    def _with(self, written: Callable[[InputFile], str]) -> dict[str, Any]:
-        replaced = {name: self._replaced(self._parameters[name], written) for name in self._upload}
-        return {**self._parameters, **replaced}
+    def _substitute(self, written: Callable[[InputFile], str]) -> dict[str, Any]:
+        replaced = {name: self._replace(self.parameters[name], written) for name in self._upload}
+        return {**self.parameters, **replaced}
 
-    def _replaced(self, value: Any, written: Callable[[InputFile], str]) -> Any:
+    def _replace(self, value: Any, written: Callable[[InputFile], str]) -> Any:
         if isinstance(value, (list, tuple)):
-            return [self._replaced(part, written) for part in value]
+            return [self._replace(part, written) for part in value]
         return written(self.files[value]) if is_location(value) else value

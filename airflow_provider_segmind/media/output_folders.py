@@ -4,27 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
-from airflow_provider_segmind.api.location_rules import LONGEST_FILE_NAME, LONGEST_KEY
-from airflow_provider_segmind.api.locations import Location
+from airflow_provider_segmind.api.locations import LONGEST_FILE_NAME, LONGEST_KEY, Location
 from airflow_provider_segmind.exceptions import InvalidParameterError
 from airflow_provider_segmind.media import bucket, disk
 from airflow_provider_segmind.media.allowed_paths import AllowedFile, file_to_write
-from airflow_provider_segmind.media.places import file_system, has_credentials, path_in
+from airflow_provider_segmind.media.publishing import open_unpublished
+from airflow_provider_segmind.media.storages import has_credentials, open_file_system, path_in
 
 _NAME, _CONN_NAME = "output_path", "output_conn_id"
 
 
-class Partial(Protocol):
-    """A file that is being written under a temporary name."""
+class NewFile(Protocol):
+    """A file that is being written, and that nobody sees yet."""
 
     def write(self, piece: bytes) -> None:
         """Append a piece."""
 
-    def move_to(self, name: str, size: int) -> None:
-        """Give the file its name: it is there whole, or not at all."""
+    def publish(self, size: int) -> None:
+        """Let the file be seen under its name, whole. ``size``: the bytes that were written, checked."""
+
+
+@dataclass(frozen=True)
+class NewFileTerms:
+    """
+    What a file in a folder is to be.
+
+    :param name: Its name.
+    :param partial: A temporary name, for storages where readers could see half a file.
+    :param media_type: What it is. An object store keeps that.
+    :param most_bytes: That it can have.
+    """
+
+    name: str
+    partial: str
+    media_type: str
+    most_bytes: int
 
 
 class OutputFolder(Protocol):
@@ -39,11 +57,14 @@ class OutputFolder(Protocol):
     def size_of(self, name: str) -> int | None:
         """Return the bytes of a file in it; None if there is none."""
 
-    def check_writable(self, partial: str) -> None:
-        """Write a small file of a temporary name, and remove it."""
+    def names_beginning_with(self, beginning: str) -> list[str]:
+        """Return the names of files in it that begin in this way."""
 
-    def partial(self, name: str) -> AbstractContextManager[Partial]:
-        """Begin a file under a temporary name; it is removed if it does not get its own."""
+    def check_writable(self, name: str, partial: str, media_type: str) -> None:
+        """Try to write a file of this name, or of a temporary one, and leave nothing."""
+
+    def new_file(self, new: NewFileTerms) -> AbstractContextManager[NewFile]:
+        """Begin a file. Nothing is left of it if it is not published."""
 
 
 def output_folder(location: Location) -> OutputFolder:
@@ -70,11 +91,16 @@ class _DiskFolder:
     def size_of(self, name: str) -> int | None:
         return disk.size_of(self._file(name))
 
-    def check_writable(self, partial: str) -> None:
+    def names_beginning_with(self, beginning: str) -> list[str]:
+        return [name for name in disk.names_beside(self._file("")) if name.startswith(beginning)]
+
+    def check_writable(self, name: str, partial: str, media_type: str) -> None:
         disk.check_writable(self._file(partial), partial)
 
-    def partial(self, name: str) -> AbstractContextManager[Partial]:
-        return disk.partial_file(self._file(name), name)
+    @contextmanager
+    def new_file(self, new: NewFileTerms) -> Iterator[NewFile]:
+        with disk.partial_file(self._file(new.partial), new.partial) as partial:
+            yield _Renamed(partial, new.name)
 
     def _file(self, name: str) -> AllowedFile:
         return file_to_write(_NAME, f"{self._location.key}{name}")
@@ -88,7 +114,7 @@ class _BucketFolder:
 
     @cached_property
     def _storage(self) -> Any:
-        storage = file_system(_NAME, self._given, _CONN_NAME)
+        storage = open_file_system(_NAME, self._given, _CONN_NAME)
         if not has_credentials(storage):
             raise InvalidParameterError(
                 _CONN_NAME,
@@ -102,16 +128,27 @@ class _BucketFolder:
     def size_of(self, name: str) -> int | None:
         return bucket.size_of(self._storage, self._path(name))
 
-    def check_writable(self, partial: str) -> None:
-        bucket.check_writable(self._storage, self._partial_path(partial))
+    def names_beginning_with(self, beginning: str) -> list[str]:
+        return bucket.names_beginning_with(self._storage, self._path(""), beginning)
+
+    def check_writable(self, name: str, partial: str, media_type: str) -> None:
+        bucket.check_writable(self._storage, self._path(name), self._partial_path(partial), media_type)
 
     @contextmanager
-    def partial(self, name: str) -> Iterator[Partial]:
-        writing = bucket.PartialObject(self._storage, self._partial_path(name))
+    def new_file(self, new: NewFileTerms) -> Iterator[NewFile]:
+        path = self._path(new.name)
+        upload = open_unpublished(self._storage, path, new.media_type, new.most_bytes)
+        if upload is not None:
+            try:
+                yield upload
+            finally:
+                upload.discard()
+            return
+        partial = bucket.PartialObject(self._storage, self._partial_path(new.partial))
         try:
-            yield _Named(writing, self)
+            yield _Renamed(partial, path)
         finally:
-            writing.close()
+            partial.close()
 
     def _path(self, name: str) -> str:
         return path_in(self._storage, _NAME, self._location / name)
@@ -126,14 +163,14 @@ class _BucketFolder:
         return path_in(self._storage, _NAME, Location(f"{root}{folder}{name}", location.conn_id))
 
 
-class _Named:
-    """A partial object that gets its name in its folder."""
+class _Renamed:
+    """A file with a temporary name, which gets its own when it is published."""
 
-    def __init__(self, writing: bucket.PartialObject, folder: _BucketFolder) -> None:
-        self._writing, self._folder = writing, folder
+    def __init__(self, partial: bucket.PartialObject | disk.PartialFile, name: str) -> None:
+        self._partial, self._name = partial, name
 
     def write(self, piece: bytes) -> None:
-        self._writing.write(piece)
+        self._partial.write(piece)
 
-    def move_to(self, name: str, size: int) -> None:
-        self._writing.move_to(self._folder._path(name), size)
+    def publish(self, size: int) -> None:
+        self._partial.move_to(self._name, size)

@@ -6,20 +6,29 @@ import base64
 import hashlib
 from dataclasses import dataclass
 
-from airflow_provider_segmind.api.location_rules import quotable
 from airflow_provider_segmind.api.locations import Location, input_location
+from airflow_provider_segmind.api.text import safe_text
 from airflow_provider_segmind.exceptions import InvalidParameterError, SegmindError, UnreadableInputError
 from airflow_provider_segmind.media import bucket, disk
 from airflow_provider_segmind.media.allowed_paths import file_to_read
 from airflow_provider_segmind.media.content_type import HEAD, is_textual, type_of_content
-from airflow_provider_segmind.media.images import image_type
-from airflow_provider_segmind.media.places import file_system, has_credentials, path_in
-from airflow_provider_segmind.media.trouble import is_final, is_login_trouble, words_of
+from airflow_provider_segmind.media.storages import (
+    has_credentials,
+    is_final,
+    is_login_trouble,
+    open_file_system,
+    path_in,
+    words_of,
+)
 
 MOST_BYTES = 20 * 1024 * 1024
 """Of one image. Segmind publishes no limit; what is larger is hardly a frame, and grows by a third on its way."""
 
 _CONN_NAME = "input_conn_id"
+_TAKEN = frozenset(
+    f"image/{kind}" for kind in ("png", "jpeg", "gif", "webp", "bmp", "tiff", "avif", "heic", "heif")
+)
+"""What models take as an image. SVG is a program more than an image, and JPEG XL is hardly known anywhere."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +60,11 @@ def read_image(name: str, location: object, conn_id: str | None) -> InputFile:
     :raises UnreadableInputError: If it could not be read now, which may pass.
     """
     at = input_location(name, location, conn_id)
-    where = quotable(at.uri)
+    where = safe_text(at.uri)
     if not at.is_local and not at.key:
-        raise InvalidParameterError(name, f"{where} cannot be read: it names a bucket, and no image in it")
+        raise InvalidParameterError(name, f"{where} names a bucket, but no image in it")
     try:
-        content = _content(at, name)
+        content = _read_content(at, name)
     except SegmindError:
         raise
     except Exception as error:
@@ -71,31 +80,41 @@ def read_image(name: str, location: object, conn_id: str | None) -> InputFile:
         )
     media_type = image_type(content)
     if media_type is None:
-        raise InvalidParameterError(name, f"{where} is no image by its content{_hint(content)}")
+        raise InvalidParameterError(name, f"{where} is not an image{_hint(content)}")
     return InputFile(content, media_type, hashlib.sha256(content).hexdigest())
 
 
-def _content(at: Location, name: str) -> bytes:
+def image_type(content: bytes) -> str | None:
+    """
+    Return the media type of an image, such as ``image/png``; None if this is none that a model takes.
+
+    Only the first bytes are checked. Segmind decodes the rest, and does not charge for an image that it rejects.
+    """
+    found = type_of_content(content[:HEAD])
+    return found if found in _TAKEN else None
+
+
+def _read_content(at: Location, name: str) -> bytes:
     """Return the content; one byte more than allowed is enough to know that it is too much."""
     if at.is_local:
         return disk.read_file(file_to_read(name, at.key), MOST_BYTES + 1)
-    storage = file_system(name, at, _CONN_NAME)
+    storage = open_file_system(name, at, _CONN_NAME)
     try:
         return bucket.read_object(storage, path_in(storage, name, at), MOST_BYTES + 1)
     except Exception as error:
         if not has_credentials(storage):
-            error.add_note(f"It was asked for without a login: {_CONN_NAME} can name a connection that has one")
+            error.add_note(f"It was read without credentials; {_CONN_NAME} can name a connection that has them")
         raise
 
 
 def _hint(content: bytes) -> str:
-    """Say a little about what is no image, and quote nothing of it: it may be a secret."""
+    """Return what kind of content is not an image. Nothing of it is quoted: it may be a secret."""
     found = type_of_content(content[:HEAD])
     if found is None:
         return ""
     if found == "text/html":
-        return ", but a web page"
-    return ", but text" if is_textual(found) else f", but {found}, which models do not take"
+        return ": its content is a web page"
+    return f": its content is {'text' if is_textual(found) else f'{found}, which models do not accept'}"
 
 
 def _what_is_wrong(at: Location, error: Exception) -> str:

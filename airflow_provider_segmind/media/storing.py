@@ -1,22 +1,24 @@
-"""Storing outputs where a pipeline wants them: whole or not at all."""
+"""Storing outputs in an object store or on a disk: whole or not at all."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import PurePosixPath
-from typing import Any, Self
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from airflow_provider_segmind.api.download import Download
-from airflow_provider_segmind.api.file_names import safe_name, shortened, split_suffix
-from airflow_provider_segmind.api.forms import SIZE, TEXT, Form
-from airflow_provider_segmind.api.location_rules import quotable
+from airflow_provider_segmind.api.file_names import partial_name, safe_name, shorten, split_suffix
 from airflow_provider_segmind.api.locations import Location, output_location
+from airflow_provider_segmind.api.output import output_text, output_urls
+from airflow_provider_segmind.api.text import safe_text
 from airflow_provider_segmind.exceptions import (
     DownloadError,
     InvalidParameterError,
@@ -25,53 +27,22 @@ from airflow_provider_segmind.exceptions import (
     SegmindError,
     UnwritableOutputError,
 )
-from airflow_provider_segmind.media.content_type import HEAD, WrongContentError, checked_type, suffix_of
-from airflow_provider_segmind.media.output_folders import OutputFolder, output_folder
-from airflow_provider_segmind.media.trouble import is_final, is_login_trouble, words_of
+from airflow_provider_segmind.media.content_type import HEAD, WrongContentError, check_type, is_suffix, suffix_of
+from airflow_provider_segmind.media.output_folders import NewFileTerms, OutputFolder, output_folder
+from airflow_provider_segmind.media.storages import is_final, is_login_trouble, words_of
+from airflow_provider_segmind.media.stored import ExistingOutput, StoredOutput
+
+if TYPE_CHECKING:
+    from airflow_provider_segmind.api.answers import RequestReport
 
 _LIKELY_ID = "0" * 36
 """As long as the ids of Segmind's requests, which are not known before the submit."""
 
+_LIKELY_TYPE = "video/mp4"
+
 Fetch = Callable[[str, Download, str], Iterator[bytes]]
-Keep = Callable[["StoredOutput", int], object]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class StoredOutput:
-    """
-    A file that has been stored.
-
-    :param path: Where, without a login.
-    :param size: Bytes.
-    :param sha256: The digest of its content, in hexadecimal.
-    :param content_type: Its media type, by its content; as announced, where the content does not say.
-    """
-
-    path: str
-    size: int
-    sha256: str
-    content_type: str
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, document: object) -> Self:
-        """
-        Return what ``as_json`` described.
-
-        :raises SegmindError: If the document is something else.
-        """
-        form = Form(document, "what is known of a stored output cannot be read", 1)
-        return cls(
-            path=form.required("path", TEXT),
-            size=form.required("size", SIZE),
-            sha256=form.required("sha256", TEXT),
-            content_type=form.required("content_type", TEXT),
-        )
 
 
 class OutputStore:
@@ -106,39 +77,70 @@ class OutputStore:
         """
         at = self._location
         try:
-            target = self._target(_LIKELY_ID, None)
-            if self._name is not None and len(f"{target.stem}.mp4".encode()) > self._folder.longest_name:
+            location = self._locate(_LIKELY_ID, None)
+            if self._name is not None and len(f"{location.stem}.mp4".encode()) > self._folder.longest_name:
                 # It must not be cut: a DAG looks for the output by this name, and would make it again and again.
                 raise InvalidParameterError(
                     "name_output_after",
-                    f"the name is too long for a file in {quotable(at.uri)}: {quotable(self._name)}",
+                    f"the name is too long for a file in {safe_text(at.uri)}: {safe_text(self._name)}",
                 )
-            if len(target.name("video/mp4").encode()) > self._folder.longest_name:
-                raise InvalidParameterError("output_path", f"is too long for a file in it: {quotable(at.uri)}")
+            if len(location.name(_LIKELY_TYPE).encode()) > self._folder.longest_name:
+                raise InvalidParameterError("output_path", f"is too long for a file in it: {safe_text(at.uri)}")
             if at.name and self._folder.is_folder(at.name):
                 raise InvalidParameterError(
-                    "output_path", f"{quotable(at.uri)} is a folder: end it with a slash to store files in it"
+                    "output_path", f"{safe_text(at.uri)} is a folder: end it with a slash to store files in it"
                 )
-            self._folder.check_writable(_partial_name("check", at.uri))
+            partial = partial_name(f"check\0{at.uri}")
+            self._folder.check_writable(location.name(_LIKELY_TYPE), partial, _LIKELY_TYPE)
         except SegmindError:
             raise
         except Exception as error:
-            raise _unwritable(at, error) from error
+            raise _unwritable_error(at, error) from error
+
+    def find_existing(
+        self, kinds: tuple[str, ...] = ("",), stored_before: Sequence[StoredOutput] = ()
+    ) -> list[ExistingOutput]:
+        """
+        Return the outputs that are there already, as far as their names are known before the request.
+
+        How many outputs there will be is known only to a task that has stored them before.
+
+        :param kinds: Beginnings of the media types that an output can have. They decide which suffixes count,
+            where the content decides the suffix.
+        :param stored_before: Files that an earlier request of the task has stored. They count if all are there.
+        :raises InvalidParameterError: If the path is wrong, or may not be looked at. It names ``output_path`` or
+            ``output_conn_id``.
+        :raises UnwritableOutputError: If the storage has some other trouble, which may pass.
+        """
+        at = self._location
+        try:
+            return self._find_all_stored(stored_before) or self._find_by_name(kinds)
+        except SegmindError:
+            raise
+        except Exception as error:
+            raise _unlisted_error(at, error) from error
+
+    def store_result(
+        self, result: RequestReport, stored_before: Sequence[StoredOutput] = (), produced_at: float | None = None
+    ) -> Iterator[StoredOutput]:
+        """Store the outputs of a request, whether files or a text: as ``store``, with the same errors."""
+        text = output_text(result)
+        if text is not None:
+            return self.store_text(text, result.request_id, stored_before)
+        return self.store(output_urls(result), result.request_id, stored_before, produced_at)
 
     def store(
         self,
         urls: Sequence[str],
         request_id: str,
         stored_before: Sequence[StoredOutput] = (),
-        keep: Keep = lambda stored, number: None,
         produced_at: float | None = None,
-    ) -> list[StoredOutput]:
+    ) -> Iterator[StoredOutput]:
         """
-        Fetch and store all files of a request.
+        Fetch and store the files of a request one after the other, and yield each as soon as it is stored.
 
-        :param stored_before: Files of this request that an earlier attempt has stored: they are not fetched
-            again, if they are still there.
-        :param keep: Is called with each file that has been stored, and with its number, from 1.
+        :param stored_before: Files of this request that an earlier attempt has stored. One that is still there is
+            yielded as it is, and not fetched again.
         :param produced_at: When the request was submitted, in seconds since the epoch, if that is known: only old
             outputs can be gone.
         :raises OutputError: If one cannot be fetched or stored, or is not what it should be. What is stored of it
@@ -147,25 +149,20 @@ class OutputStore:
         stored: list[StoredOutput] = []
         for number, url in enumerate(urls, start=1):
             with _naming_output(self._output_path, request_id):
-                target = self._target(request_id, number if len(urls) > 1 else None)
-            with _naming_output(target, request_id):
-                before = self._still_there(target, stored_before)
-                output = before or self._store(url, target, request_id, stored, produced_at)
+                location = self._locate(request_id, number if len(urls) > 1 else None)
+            with _naming_output(location, request_id):
+                before = self._find_stored_before(location, stored_before)
+                output = before or self._write(url, location, request_id, stored, produced_at)
             stored.append(output)
             if before is None:
-                log.info("Stored %s: %d bytes", quotable(output.path), output.size)
-                keep(output, number)
+                log.info("Stored %s: %d bytes", safe_text(output.path), output.size)
             else:
-                log.info("%s is stored already", quotable(output.path))
-        return stored
+                log.info("%s is already stored", safe_text(output.path))
+            yield output
 
     def store_text(
-        self,
-        text: str,
-        request_id: str,
-        stored_before: Sequence[StoredOutput] = (),
-        keep: Keep = lambda stored, number: None,
-    ) -> list[StoredOutput]:
+        self, text: str, request_id: str, stored_before: Sequence[StoredOutput] = ()
+    ) -> Iterator[StoredOutput]:
         """
         Store what a language model has written, as if it were a file: the same parameters and errors.
 
@@ -174,10 +171,10 @@ class OutputStore:
 
         def pieces(url: str, download: Download, request_id: str) -> Iterator[bytes]:
             download.content_type = "text/plain"
-            yield download.taken(text.encode())
+            yield download.take(text.encode())
 
         file = OutputStore(self._output_path, self._conn_id, self._most_bytes, pieces, name=self._name)
-        return file.store([""], request_id, stored_before, keep)
+        return file.store([""], request_id, stored_before)
 
     @cached_property
     def _location(self) -> Location:
@@ -187,7 +184,7 @@ class OutputStore:
     def _folder(self) -> OutputFolder:
         return output_folder(self._location)
 
-    def _target(self, request_id: str, number: int | None) -> _Target:
+    def _locate(self, request_id: str, number: int | None) -> _OutputLocation:
         folder, name = self._location.folder, self._location.name
         if number is not None:
             stem, suffix = split_suffix(name)
@@ -197,55 +194,95 @@ class OutputStore:
             stem = safe_name(self._name or request_id)
         by_content = not name or (number is not None and not suffix)
         end = "" if number is None else f"-{number}"
-        return _Target(folder, stem, end, None if by_content else suffix, self._folder.longest_name)
+        return _OutputLocation(folder, stem, end, None if by_content else suffix, self._folder.longest_name)
 
-    def _still_there(self, target: _Target, stored_before: Sequence[StoredOutput]) -> StoredOutput | None:
+    def _find_stored(
+        self, location: _OutputLocation, stored_before: Sequence[StoredOutput]
+    ) -> StoredOutput | None:
         """Return what an earlier attempt has stored of an output, if it is there."""
         for each in stored_before:
-            name = target.name(each.content_type)
-            if each.path == (target.location / name).uri:
+            name = location.name(each.content_type)
+            if each.path == (location.folder / name).uri:
                 return each if self._folder.size_of(name) == each.size else None
         return None
 
-    def _store(
+    def _find_stored_before(
+        self, location: _OutputLocation, stored_before: Sequence[StoredOutput]
+    ) -> StoredOutput | None:
+        """Return the same; None where the connection may write and not look: the output is fetched once more."""
+        try:
+            return self._find_stored(location, stored_before)
+        except PermissionError as error:
+            words = "Storing %s again: the connection may not look whether it is there (%s)"
+            log.info(words, safe_text(str(location)), type(error).__name__)
+            return None
+
+    def _find_all_stored(self, stored_before: Sequence[StoredOutput]) -> list[ExistingOutput]:
+        found = []
+        for number in range(1, len(stored_before) + 1):
+            location = self._locate("", number if len(stored_before) > 1 else None)
+            each = self._find_stored(location, stored_before)
+            if each is None:
+                return []
+            found.append(ExistingOutput(each.path, each.size, each.sha256, each.content_type))
+        return found
+
+    def _find_by_name(self, kinds: tuple[str, ...]) -> list[ExistingOutput]:
+        folder, name = self._location.folder, self._location.name
+        names = [name]
+        if not name:
+            stem = safe_name(self._name or "")
+            found = self._folder.names_beginning_with(f"{stem}.")
+            names = sorted(each for each in found if is_suffix(each.removeprefix(stem), kinds))
+        for each in names:
+            size = self._folder.size_of(each)
+            if size is not None:
+                return [ExistingOutput((folder / each).uri, size)]
+        return []
+
+    def _write(
         self,
         url: str,
-        target: _Target,
+        location: _OutputLocation,
         request_id: str,
         before: Sequence[StoredOutput],
         produced_at: float | None,
     ) -> StoredOutput:
         used = sum(each.size for each in before)
-        download = Download(max(self._most_bytes - used, 0), request_id, produced_at=produced_at)
-        digest, head, size = hashlib.sha256(), bytearray(), 0
-        with self._folder.partial(_partial_name(request_id, str(target))) as file:
-            try:
-                for piece in self._fetch(url, download, request_id):
+        age = 0.0 if produced_at is None else time.time() - produced_at
+        download = Download(max(self._most_bytes - used, 0), request_id, age=age)
+        partial = partial_name(f"{request_id}\0{location}")
+        try:
+            pieces = self._fetch(url, download, request_id)
+            head = _read_head(pieces)  # it says what the file is, and with that its name
+            names = [str(location), _url_name(url)]
+            media_type = _media_type(head[:HEAD], download.content_type, names, request_id)
+            name = location.name(media_type)
+            digest, size = hashlib.sha256(), 0
+            with self._folder.new_file(NewFileTerms(name, partial, media_type, self._most_bytes)) as file:
+                for piece in chain((head,), pieces):
                     digest.update(piece)
-                    head += piece[: HEAD - len(head)]
                     size += len(piece)
                     file.write(piece)
-            except OutputTooLargeError as error:
-                raise _too_large(error, used, self._most_bytes) from error
-            media_type = _media_type(bytes(head), download.content_type, [str(target), _name_in(url)], request_id)
-            name = target.name(media_type)
-            file.move_to(name, size)
-        return StoredOutput((target.location / name).uri, size, digest.hexdigest(), media_type)
+                file.publish(size)
+        except OutputTooLargeError as error:
+            raise _too_large_error(error, used, self._most_bytes) from error
+        return StoredOutput((location.folder / name).uri, size, digest.hexdigest(), media_type)
 
 
 @dataclass(frozen=True)
-class _Target:
+class _OutputLocation:
     """
     Where one file goes.
 
-    :param location: The folder.
+    :param folder: The folder.
     :param stem: The beginning of its name.
     :param end: The number of one of several files, after the stem.
     :param suffix: With its dot; None for that of its content.
     :param longest: Bytes that the name may have.
     """
 
-    location: Location
+    folder: Location
     stem: str
     end: str
     suffix: str | None
@@ -254,22 +291,32 @@ class _Target:
     def name(self, media_type: str) -> str:
         """Return the name of the file. One that the user has given stays as it is."""
         end = self.end + (suffix_of(media_type) if self.suffix is None else self.suffix)
-        return shortened(self.stem, self.longest - len(end.encode())) + end if end else self.stem
+        return shorten(self.stem, self.longest - len(end.encode())) + end if end else self.stem
 
     def __str__(self) -> str:
-        return f"{self.location}{self.stem}{self.end}{self.suffix or ''}"
+        return f"{self.folder}{self.stem}{self.end}{self.suffix or ''}"
+
+
+def _read_head(pieces: Iterator[bytes]) -> bytes:
+    """Return the first pieces of a file, until they say what it is."""
+    head = bytearray()
+    for piece in pieces:
+        head += piece
+        if len(head) >= HEAD:
+            break
+    return bytes(head)
 
 
 def _media_type(head: bytes, declared: str, names: Sequence[str], request_id: str) -> str:
     try:
         if not head:
             raise WrongContentError("it is empty")
-        return checked_type(head, declared, names)
+        return check_type(head, declared, names)
     except WrongContentError as error:
         raise DownloadError(f"{error}. It was not stored", request_id=request_id, may_resume=False) from error
 
 
-def _name_in(url: str) -> str:
+def _url_name(url: str) -> str:
     """Return the last part of a URL's path: its suffix may say what is there. It is not used as a name."""
     try:
         return PurePosixPath(urlsplit(url).path).name
@@ -277,35 +324,35 @@ def _name_in(url: str) -> str:
         return ""
 
 
-def _too_large(error: OutputTooLargeError, used: int, most_bytes: int) -> OutputTooLargeError:
+def _too_large_error(error: OutputTooLargeError, used: int, most_bytes: int) -> OutputTooLargeError:
     if not used:
         return error
     return OutputTooLargeError(
-        f"all files together have more than max_output_bytes, {most_bytes}: those before this one have {used}",
+        f"all files together exceed max_output_bytes ({most_bytes}): those before this one have {used} bytes",
         request_id=error.request_id,
     )
 
 
-def _partial_name(request_id: str, path: str) -> str:
-    """
-    Return a temporary name that no other request and no other file has.
-
-    It is the same in each attempt, so that what a killed one has left is replaced; and shorter than disks allow.
-    """
-    digest = hashlib.sha256(f"{request_id}\0{path}".encode()).hexdigest()
-    return f".{digest[:32]}.part"
-
-
-def _unwritable(at: Location, error: Exception) -> SegmindError:
-    where, words = quotable(at.uri), words_of(error)
+def _unwritable_error(at: Location, error: Exception) -> SegmindError:
+    where, words = safe_text(at.uri), words_of(error)
     if not is_final(error):
         return UnwritableOutputError(f"output_path: {where}: {words}")
     if isinstance(error, PermissionError) or is_login_trouble(error):
         name = "output_path" if at.is_local else "output_conn_id"
         return InvalidParameterError(name, f"{where} may not be written to: {words}")
     if isinstance(error, FileNotFoundError) and not at.is_local:
-        return InvalidParameterError("output_path", f"there is no bucket {quotable(at.bucket)}: {words}")
+        return InvalidParameterError("output_path", f"there is no bucket {safe_text(at.bucket)}: {words}")
     return InvalidParameterError("output_path", f"{where} cannot be written to: {words}")
+
+
+def _unlisted_error(at: Location, error: Exception) -> SegmindError:
+    where, words = safe_text(at.uri), words_of(error)
+    if not is_final(error):
+        return UnwritableOutputError(f"output_path: {where}: {words}")
+    if isinstance(error, PermissionError) or is_login_trouble(error):
+        name = "output_path" if at.is_local else "output_conn_id"
+        return InvalidParameterError(name, f"if_output_exists must look at {where}, but may not: {words}")
+    return InvalidParameterError("output_path", f"{where} cannot be looked at: {words}")
 
 
 @contextmanager
@@ -318,4 +365,4 @@ def _naming_output(path: object, request_id: str) -> Iterator[None]:
     except SegmindError:
         raise
     except Exception as error:
-        raise OutputNotStoredError(f"{quotable(str(path))}: {words_of(error)}", request_id=request_id) from error
+        raise OutputNotStoredError(f"{safe_text(str(path))}: {words_of(error)}", request_id=request_id) from error
