@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from airflow_provider_segmind.api.locations import check_output_path
+from airflow_provider_segmind.api.request_ids import read_request_id
+from airflow_provider_segmind.api.values import LARGEST, read_number
 from airflow_provider_segmind.exceptions import InvalidParameterError
 
 _TEMPLATE_MARKS = ("{{", "{%", "{#")
-LONGEST_TIME = 1e9
+LONGEST_TIME = LARGEST
 """Seconds, some thirty years: clocks and dates have an end, and a task would see that only after paying."""
+
+DEFAULT_MAX_OUTPUT_BYTES = 2 * 1024**3
 
 MOST_LEVELS = 200
 """Of parameters: whatever walks them by recursion has room for about twice as many."""
-
-_FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 
 
 def is_literal(value: object, level: int = 0) -> bool:
@@ -41,7 +43,8 @@ def with_paths_as_text(value: Any, level: int = 0) -> Any:
     """
     Return a value with texts in place of the ``pathlib.Path`` in it: Airflow 2.11 would take one for an XCom.
 
-    An ObjectStoragePath stays: Airflow knows it, and it has a connection.
+    An ObjectStoragePath stays: Airflow knows it, and it has a connection. A value without any ``pathlib.Path`` is
+    returned as it is, and not copied.
 
     :raises InvalidParameterError: If it has more than 200 levels.
     """
@@ -49,9 +52,11 @@ def with_paths_as_text(value: Any, level: int = 0) -> Any:
     if isinstance(value, os.PathLike) and not hasattr(value, "storage_options"):
         return os.fspath(value)
     if type(value) is dict:
-        return {name: with_paths_as_text(part, level + 1) for name, part in value.items()}
+        texts = [with_paths_as_text(part, level + 1) for part in value.values()]
+        return value if _same(texts, value.values()) else dict(zip(value, texts, strict=True))
     if type(value) in (list, tuple):
-        return type(value)(with_paths_as_text(part, level + 1) for part in value)
+        texts = [with_paths_as_text(part, level + 1) for part in value]
+        return value if _same(texts, value) else type(value)(texts)
     return value
 
 
@@ -71,8 +76,8 @@ def with_plain_collections(value: Any, level: int = 0) -> Any:
 
 def seconds(name: str, value: Any) -> float:
     """Return a positive number of seconds, of a billion at most."""
-    number = _number(value)
-    if number is None or not 0 < number <= LONGEST_TIME:
+    number = read_number(value, 0, LONGEST_TIME)
+    if not number:
         problem = f"must be a positive number of seconds, {LONGEST_TIME:,.0f} at most, not {value!r}"
         raise InvalidParameterError(name, problem)
     return number
@@ -84,11 +89,10 @@ def optional_seconds(name: str, value: Any) -> float | None:
 
 
 def flag(name: str, value: Any) -> bool:
-    """Return a yes or no, which a template writes as ``True`` or ``False``."""
-    found = value if isinstance(value, bool) else _FLAGS.get(str(value).strip().lower())
-    if found is None:
+    """Return True or False. Nothing else is either: the text ``"False"`` would count as True elsewhere."""
+    if not isinstance(value, bool):
         raise InvalidParameterError(name, f"must be True or False, not {value!r}")
-    return found
+    return value
 
 
 def optional_text(name: str, value: Any) -> str | None:
@@ -100,18 +104,54 @@ def optional_text(name: str, value: Any) -> str | None:
     return value
 
 
+def names_given_up(name: str, value: Any) -> tuple[str, ...]:
+    """
+    Return the names of requests that are given up: one text, with commas or spaces between several names.
+
+    :raises InvalidParameterError: If one cannot be the id of a request, or the time of a submit.
+    """
+    given = (optional_text(name, value) or "").replace(",", " ").split()
+    for each in given:
+        if read_request_id(each) is None:
+            problem = f"must be the id of a request, or the time of a submit, as a message has it, not {each!r}"
+            raise InvalidParameterError(name, problem)
+    return tuple(given)
+
+
+def optional_output_path(name: str, value: Any) -> str | None:
+    """Return where an output goes, or None, which a template writes as ``None`` or nothing."""
+    return None if value in (None, "", "None") else check_output_path(name, value)
+
+
+def one_of(*choices: str) -> Callable[[str, Any], str]:
+    """Return what checks that an argument is one of these words."""
+
+    def check(name: str, value: Any) -> str:
+        if value in choices:
+            return str(value)
+        raise InvalidParameterError(name, f"must be one of {choices}, not {value!r}")
+
+    return check
+
+
+def optional_one_of(*choices: str) -> Callable[[str, Any], str | None]:
+    """Return what checks that an argument is one of these words, or None."""
+    check = one_of(*choices)
+    return lambda name, value: None if value is None else check(name, value)
+
+
 def amount(name: str, value: Any) -> float:
     """Return a number of USD, 0 or more."""
-    number = _number(value)
-    if number is None or number < 0:
+    number = read_number(value, 0)
+    if number is None:
         raise InvalidParameterError(name, f"must be a number of USD, 0 or more, not {value!r}")
     return number
 
 
 def byte_count(name: str, value: Any) -> int:
     """Return a positive number of bytes."""
-    number = _number(value)
-    if number is None or number < 1 or not number.is_integer():
+    number = read_number(value, 1, 2**63)
+    if number is None or not number.is_integer():
         raise InvalidParameterError(name, f"must be a positive number of bytes, not {value!r}")
     return int(number)
 
@@ -124,15 +164,11 @@ def names(name: str, value: Any) -> tuple[str, ...]:
     raise InvalidParameterError(name, f"must be a list of names, not {value!r}")
 
 
+def _same(these: Iterable[object], those: Iterable[object]) -> bool:
+    """Whether all parts are the same objects."""
+    return all(this is that for this, that in zip(these, those, strict=True))
+
+
 def _check_level(level: int) -> None:
     if level > MOST_LEVELS:
         raise InvalidParameterError("parameters", f"must not be nested more than {MOST_LEVELS} levels deep")
-
-
-def _number(value: Any) -> float | None:
-    """Return a finite number, also from a text, as a template writes it."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) and not isinstance(value, bool) else None

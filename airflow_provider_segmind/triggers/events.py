@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_segmind.api.answers import RequestReport, RequestState
-from airflow_provider_segmind.api.awaited_turn import AwaitedTurn
-from airflow_provider_segmind.api.forms import FLAG, MAPPING, REQUEST_ID, REQUEST_IDS, WORD, Form
-from airflow_provider_segmind.api.portable import portable
-from airflow_provider_segmind.api.resolve import LostSubmit, Traces
+from airflow_provider_segmind.api.answers import DATABASE_LIMIT, RequestReport, RequestState
+from airflow_provider_segmind.api.forms import FLAG, MAPPING, REQUEST_ID, REQUEST_IDS, SIZE, WORD, Form
+from airflow_provider_segmind.api.history_search import Confidence, HistoryMatches
+from airflow_provider_segmind.api.portable import make_portable
+from airflow_provider_segmind.api.rate_limited_submit import RateLimitedSubmit
+from airflow_provider_segmind.api.unresolved_submit import UnresolvedSubmit
 from airflow_provider_segmind.exceptions import (
     SegmindError,
     SubmitUnresolvedError,
@@ -23,17 +24,21 @@ from airflow_provider_segmind.exceptions import (
     error_from_json,
 )
 
+if TYPE_CHECKING:
+    from airflow_provider_segmind.compat import Context
+
 EVENT_VERSION = 1
 
-EVENT_LIMIT = 64 * 1024
-"""Bytes of a result that travel in an event. Airflow writes events to its database, and to the triggerer's log."""
-
-_UNREADABLE = "the task was resumed without an event of its trigger that can be read"
+_UNREADABLE = "the event of the trigger cannot be read"
 
 
 @dataclass(frozen=True)
 class LargeResult:
-    """A request that is COMPLETED, and whose result is too large for an event: the worker fetches it."""
+    """
+    A request that is COMPLETED, and whose result is too large for an event: the worker fetches it.
+
+    :param request_id: Of that request.
+    """
 
     request_id: str
 
@@ -46,7 +51,7 @@ def completed_event(result: RequestReport) -> dict[str, Any]:
         "state": str(result.state),
         "from_history": result.from_history,
     }
-    if len(json.dumps(result.body)) <= EVENT_LIMIT:
+    if result.size <= DATABASE_LIMIT:
         event["result"] = result.body
     return event
 
@@ -79,34 +84,35 @@ def read_event(event: Any) -> RequestReport | LargeResult:
     return LargeResult(request_id)
 
 
-def traces_event(submit: LostSubmit | None, traces: Traces) -> dict[str, Any]:
+def search_event(submit: UnresolvedSubmit | None, matches: HistoryMatches) -> dict[str, Any]:
     """
-    Return the event of a search for a lost submit.
+    Return the event of a search for an unresolved submit.
 
     :param submit: What was looked for; None if the trigger could not read it.
     """
     return {
         "version": EVENT_VERSION,
         "submit": submit.as_json() if submit else None,
-        "request_ids": list(traces.request_ids),
-        "error": error_as_json(traces.trouble) if traces.trouble else None,
+        "request_ids": list(matches.request_ids),
+        "confidence": str(matches.confidence),
+        "error": error_as_json(matches.trouble) if matches.trouble else None,
     }
 
 
-def read_traces(event: Any) -> tuple[LostSubmit, Traces]:
+def read_search_event(event: Any) -> tuple[UnresolvedSubmit, HistoryMatches]:
     """
-    Return what was looked for, and what was found.
+    Return what was searched for, and what was found.
 
-    :raises SubmitUnresolvedError: If this is no event of that trigger, or cannot be read: the submit has to be
-        looked for again.
+    :raises SubmitUnresolvedError: If this is not an event of that trigger, or cannot be read: the submit has to be
+        searched for again.
     """
     try:
-        return _read_traces(event)
+        return _read_search_event(event)
     except SegmindError as error:
         raise SubmitUnresolvedError(error.detail, request_id=error.request_id) from error
 
 
-def _read_traces(event: Any) -> tuple[LostSubmit, Traces]:
+def _read_search_event(event: Any) -> tuple[UnresolvedSubmit, HistoryMatches]:
     form = Form(event, _UNREADABLE, EVENT_VERSION, may_submit=True)
     error = form.optional("error", MAPPING, None)
     trouble = _read_error(error, form) if error is not None else None
@@ -119,44 +125,63 @@ def _read_traces(event: Any) -> tuple[LostSubmit, Traces]:
     # "Nothing was found" leads to another submit, so an event has to say it.
     if not request_ids and "error" not in form:
         raise form.error("'error' is missing")
-    return form.nested("submit", LostSubmit.from_json), Traces(request_ids, trouble)
+    word: str = form.optional("confidence", WORD, Confidence.CERTAIN)
+    confidence = Confidence(word) if word in list(Confidence) else Confidence.DOUBTFUL
+    return form.nested("submit", UnresolvedSubmit.from_json), HistoryMatches(request_ids, trouble, confidence)
 
 
-def turn_event(turn: AwaitedTurn | None, error: SegmindError | None) -> dict[str, Any]:
+def rate_limit_event(submit: RateLimitedSubmit | None, error: SegmindError | None) -> dict[str, Any]:
     """
-    Return the event of a wait for a turn.
+    Return the event of a wait for the key's rate limit.
 
-    :param turn: What was waited for; None if the trigger could not read it.
+    :param submit: What waits; None if the trigger could not read it.
     """
     return {
         "version": EVENT_VERSION,
-        "turn": turn.as_json() if turn else None,
+        "submit": submit.as_json() if submit else None,
         "error": error_as_json(error) if error else None,
     }
 
 
-def read_turn(event: Any) -> AwaitedTurn:
+def read_rate_limit_event(event: Any) -> RateLimitedSubmit:
     """
-    Return the turn that has come.
+    Return the submit whose turn has come.
 
-    :raises SegmindError: The one that kept it from coming; or one that says why the event cannot be read.
+    :raises SegmindError: The one that ended the wait; or one that says why the event cannot be read.
     """
     form = Form(event, _UNREADABLE, EVENT_VERSION, may_submit=True)
     error = form.optional("error", MAPPING, None)
     if error is not None:
         raise _read_error(error, form)
-    return form.nested("turn", AwaitedTurn.from_json)
+    return form.nested("submit", RateLimitedSubmit.from_json)
+
+
+def is_for_an_earlier_attempt(next_kwargs: Mapping[str, Any] | None, context: Context) -> bool:
+    """
+    Whether an attempt is resumed with an error that has ended an earlier attempt.
+
+    Airflow 3.0 keeps a task's ``next_method`` when an attempt fails: each retry resumes with the event of the
+    first attempt, and would fail with its error. Such a retry has to start from the beginning. An event with a
+    result is as good in a retry.
+
+    :param next_kwargs: What Airflow resumes the task with, and the trigger's event in it.
+    """
+    event = (next_kwargs or {}).get("event")
+    if not isinstance(event, Mapping) or event.get("error") is None:
+        return False
+    attempt, current = SIZE.read(event.get("attempt")), SIZE.read(context["ti"].try_number)
+    return bool(attempt and current and attempt < current)
 
 
 def broken_off(what: str, cause: Exception) -> SegmindError:
     """Return the error of a trigger that met something that nobody has foreseen."""
-    return SegmindError(f"{what} broke off: {type(cause).__name__}: {cause}")
+    return SegmindError(f"{what} failed unexpectedly: {type(cause).__name__}: {cause}")
 
 
 def _read_body(result: Mapping[str, Any], form: Form) -> dict[str, Any]:
     """Return a result as XCom can hold it. A trigger sends nothing else, but its event has been in a database."""
     try:
-        body: dict[str, Any] = portable(json.loads(json.dumps(dict(result))))
+        body: dict[str, Any] = make_portable(json.loads(json.dumps(dict(result))))
     except (TypeError, ValueError, RecursionError) as error:
         raise form.error("'result' must be JSON") from error
     return body
