@@ -4,7 +4,7 @@ What can go wrong, in the user's words.
 Every error about a request carries its ``request_id``: it is the only way back to something that was paid
 for. ``can_retry`` says whether trying the task again can help.
 
-What each HTTP status means, and which are worth a retry: Segmind's documentation of error codes.
+The meaning of each HTTP status, and whether a retry helps, follow Segmind's documentation of error codes.
 """
 
 from __future__ import annotations
@@ -14,17 +14,12 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 LONGEST_LINE = 500
-"""Characters of somebody else's words that a message quotes."""
+"""Characters that a message quotes of a text from outside."""
 
 LONGEST_DETAIL = 2000
 """Characters of an error's detail."""
 
 LONGEST_REQUEST_ID = 200
-
-_CONTINUES = (
-    "The request itself continues at Segmind and will be charged if it completes. Once this is fixed, wait for it "
-    "with SegmindRequestSensor."
-)
 
 _SPACES = re.compile(r"\s+")
 _INVISIBLE = re.compile(
@@ -38,6 +33,32 @@ def one_line(text: str, limit: int = LONGEST_LINE) -> str:
     beginning = text[: 8 * limit]  # spaces may be many; reading megabytes of them would take long
     line = _INVISIBLE.sub("\ufffd", _SPACES.sub(" ", beginning)).strip()
     return line if len(line) <= limit and len(beginning) == len(text) else line[: limit - 1] + "…"
+
+
+RUNBOOK = "https://github.com/segmind/airflow-provider-segmind/blob/main/docs/runbook.md"
+"""The page that says what to do about each error."""
+
+SENSOR = "SegmindRequestSensor (example DAG segmind_adopt_request)"
+"""What waits for a request that a task has left, and stores its output."""
+
+HISTORY = "https://platform.segmind.com (Generations)"
+"""Where a person finds the requests of an account."""
+
+
+BROKEN_DEFERRAL = "the triggerer is down"
+INTERRUPTED = "the task was interrupted"
+"""Sections of the runbook for what ends a task without an error of this provider."""
+
+
+def runbook(section: str) -> str:
+    """Return the end of a message: the link to a section of the runbook, by its heading."""
+    return f"See {RUNBOOK}#{section.lower().replace(' ', '-')}"
+
+
+def still_running(advice: str = f"Wait for it with {SENSOR}.", request_id: str | None = None) -> str:
+    """Return the sentence about a request that outlives its task, followed by what a user can do."""
+    name = "The request" if request_id is None else f"Request {request_id}"
+    return f"{name} may still be running: Segmind cannot cancel it, and charges it if it completes. {advice}"
 
 
 class SegmindError(Exception):
@@ -64,14 +85,23 @@ class SegmindError(Exception):
         super().__init__(self.detail)
 
     def __str__(self) -> str:
+        return f"{self.text} {runbook(type(self).__name__)}"
+
+    @property
+    def facts(self) -> str:
+        """What happened, without what to do about it and without a full stop."""
         facts = []
         if self.status is not None:
             facts.append(f"HTTP {self.status}")
         if self.request_id is not None:
             facts.append(f"request_id={self.request_id}")
         where = f" ({', '.join(facts)})" if facts else ""
-        advice = f" {self._advice()}" if self._advice() else ""
-        return f"{self.summary}: {self.detail.rstrip('.')}{where}.{advice}"
+        return f"{self.summary}: {self.detail.rstrip('.')}{where}"
+
+    @property
+    def text(self) -> str:
+        """The message without the link to the runbook."""
+        return f"{self.facts}. {self._advice()}".rstrip()
 
     def _advice(self) -> str:
         return self.advice
@@ -79,15 +109,15 @@ class SegmindError(Exception):
 
 class RefusedError(SegmindError):
     """
-    Segmind refused the call, and would again: no retry can help.
+    Segmind refused the call and would refuse it again: no retry can help.
 
-    A refused submit is not charged. A request that was only asked about continues.
+    A refused submit is not charged. A polled request continues.
     """
 
     def _advice(self) -> str:
         if self.request_id is None:
             return self.advice
-        return _CONTINUES
+        return still_running(f"Once this is fixed, wait for it with {SENSOR}.")
 
 
 class InvalidParameterError(SegmindError, ValueError):
@@ -113,13 +143,22 @@ class UnreadableInputError(SegmindError):
     """A file that is to be uploaded could not be read from its storage, which may pass. Nothing was submitted."""
 
     summary = "An input file could not be read"
+    advice = "Nothing was submitted without it."
     can_retry = True
 
 
 class UnwritableOutputError(SegmindError):
     """``output_path`` could not be written to, which may pass. Nothing was submitted."""
 
-    summary = "The output's place could not be written to, and nothing was submitted"
+    summary = "The output location is not writable, and nothing was submitted"
+    can_retry = True
+
+
+class RecordUnavailableError(SegmindError):
+    """The record of the task's request could not be read or written, which may pass. Without it, no submit."""
+
+    summary = "The task's record is not available"
+    advice = "Nothing is submitted without it."
     can_retry = True
 
 
@@ -154,7 +193,7 @@ class ModelNotFoundError(RefusedError):
     """404 on a submit: there is no model of that name."""
 
     summary = "No such model"
-    advice = "Compare the model's slug with the end of its page's address; nothing was charged."
+    advice = "Compare the slug with the end of the model page's URL; nothing was charged."
 
 
 class InsufficientCreditsError(RefusedError):
@@ -202,7 +241,7 @@ class RateLimitedError(SegmindError):
 
 class ServerError(SegmindError):
     """
-    500, 502, 503, and 504 where nothing can have been charged: a fault on Segmind's side.
+    A 5xx to a call that is not charged, or Segmind's own 500 or 503 to a submit: a fault on Segmind's side.
 
     A 500 right after a change of parameters is often the parameters.
     """
@@ -212,14 +251,14 @@ class ServerError(SegmindError):
 
 
 class UnreachableError(SegmindError):
-    """No connection was made: the call never left."""
+    """No connection was made: the call was not sent."""
 
     summary = "Segmind cannot be reached"
     can_retry = True
 
 
 class NoAnswerError(UnreachableError):
-    """The call left but was not answered. It was not one that is charged."""
+    """The call was sent but not answered. It is not a charged one."""
 
     summary = "Segmind did not answer"
 
@@ -228,23 +267,23 @@ class UntrustedCertificateError(SegmindError):
     """
     The TLS certificate of Segmind's host, or of a proxy on the way, is not trusted. Nothing was sent.
 
-    No retry can help: someone has to say what to trust. A request that was only asked about runs on.
+    No retry can help: a person has to configure what to trust. A polled request continues.
     """
 
     summary = "The TLS certificate is not trusted"
     advice = (
-        "Nothing was sent. If a private authority has issued it, write the path of that authority's CA bundle "
-        "into `verify` of the connection."
+        "Nothing was sent. If a private authority issued it, set `verify` in the extra of the connection to the "
+        "path of its CA bundle."
     )
 
     def _advice(self) -> str:
         if self.request_id is None:
             return self.advice
-        return f"{self.advice} {_CONTINUES}"
+        return f"{self.advice} {still_running(f'Once this is fixed, wait for it with {SENSOR}.')}"
 
 
 class UnreadableResponseError(SegmindError):
-    """An answer that is not what Segmind promises: not JSON, cut short, too large, or of another shape."""
+    """An answer that does not have the documented form: not JSON, cut short, too large, or of another shape."""
 
     summary = "Segmind's answer cannot be read"
     can_retry = True
@@ -254,61 +293,78 @@ class UnusableOutputError(SegmindError):
     """
     The request is COMPLETED, and was charged, but its result holds no output of the expected kind.
 
-    Trying again would pay again and is likely to end the same way, so it is left to a person.
+    A retry would pay again and probably end the same way, so a person has to decide.
     """
 
     summary = "The finished request has no usable output"
-    advice = "It was charged. Look at the XCom `result`, or at the request in Segmind's history."
+    advice = "It was charged. See the XCom `result`, or the request in Segmind's history."
 
 
 class RequestFailedError(SegmindError):
-    """The request ran and FAILED, content blocks included. Failed requests are not charged."""
+    """
+    The request ran and FAILED. Failed requests are not charged.
+
+    Its subclasses have a cause that lasts. Any other may pass, and so follows the task's retries.
+    """
 
     summary = "The request failed at Segmind and was not charged"
     can_retry = True
 
 
+class ContentBlockedError(RequestFailedError):
+    """The request FAILED because moderation blocked its prompt, its media or its output. It was not charged."""
+
+    summary = "Segmind blocked the content, and charged nothing"
+    advice = "The same content would be blocked again: change the prompt or the media."
+    can_retry = False
+
+
+class RejectedInputError(RequestFailedError):
+    """The request FAILED because its model does not take the input. It was not charged."""
+
+    summary = "The model does not take this input; nothing was charged"
+    advice = "The same input would fail again: compare the parameters and the media with the model's page."
+    can_retry = False
+
+
 class RequestExpiredError(SegmindError):
     """404 on a request id: unknown to this account, or older than the hour for which Segmind keeps records."""
 
-    summary = "Segmind does not know this request, or no longer"
+    summary = "Segmind has no record of this request (unknown or expired)"
     advice = (
-        "Records are kept for one hour from submission. If it completed it was charged, and Segmind's request "
-        "history still has its output: look there before you run it again."
+        "Segmind keeps records for one hour from submission. If the request completed, it was charged, and the "
+        "request history still has its output: look there before you run it again."
     )
 
 
 class RequestTimeoutError(SegmindError):
-    """The request was not finished at the deadline. It lives on at Segmind and will be charged if it completes."""
+    """The request was not finished at the deadline. It may still be running, and is charged if it completes."""
 
     summary = "Gave up waiting"
-    advice = (
-        "Segmind cannot cancel it: if it has not finished, it runs on, and it is charged if it completes. Wait "
-        "for it with SegmindRequestSensor and this request_id, or clear the task to pay for another one."
-    )
+    advice = still_running()
 
 
 class OutputError(SegmindError):
-    """The request is COMPLETED and charged, but its output could not be stored. Another try pays nothing more."""
+    """The request is COMPLETED and charged, but its output could not be stored. Another attempt costs nothing."""
 
     summary = "The output could not be stored"
 
 
 class OutputNotStoredError(OutputError):
-    """The storage did not take the output, which may pass: no permission, no space, a bucket that is not there."""
+    """The storage rejected the output, which may pass: no permission, no space, a missing bucket."""
 
-    advice = "It was charged, and stays at Segmind for seven days. Look at output_path and output_conn_id."
+    advice = "It was charged. Segmind keeps the output for seven days. Check output_path and output_conn_id."
 
 
 class DownloadError(OutputError):
     """
     The output could not be fetched, which may pass.
 
-    :param may_resume: Whether to go on where it broke off can help at once.
+    :param may_resume: Whether resuming the download at once can help.
     """
 
     summary = "The output could not be fetched"
-    advice = "It was charged, and stays at Segmind for seven days."
+    advice = "It was charged. Segmind keeps the output for seven days."
 
     def __init__(
         self, detail: str, *, status: int | None = None, request_id: str | None = None, may_resume: bool = False
@@ -321,7 +377,7 @@ class OutputGoneError(OutputError):
     """The output is not at its address: Segmind deletes files after seven days."""
 
     summary = "The output is gone"
-    advice = "Segmind deletes files after seven days. Clear the task to pay for another one."
+    advice = "Segmind deletes files after seven days. Clearing the task pays for a new one."
 
 
 class OutputTooLargeError(OutputError):
@@ -332,59 +388,49 @@ class OutputTooLargeError(OutputError):
 
 
 class OutputRefusedError(OutputError):
-    """The output is at an address from which nothing is fetched: plain http, or not of the public internet."""
+    """The output's URL is not one that is fetched: plain http, or not a public address."""
 
-    summary = "The output's address is refused"
+    summary = "The output's URL is not allowed"
     advice = "Nothing was sent there."
 
 
 class SubmitUnresolvedError(SegmindError):
-    """A submit without a clear answer: the request may exist, and be charged, or not."""
+    """
+    A submit without a clear answer: the request may or may not exist and be charged.
+
+    :param submit: By what the task names the submit: when it was sent. None if that is not known.
+    :param is_ambiguous: Whether the history shows several requests that may be the one: only a person can tell.
+    """
 
     summary = "It is unknown whether Segmind accepted the request"
     advice = (
-        "It was not sent again, because each submit is a new charge. Look in Segmind's request history; if it is "
-        "not there, clear the task, with on_unresolved_submit='resubmit' if the history cannot be read."
+        "It was not sent again, because every submit is a new charge. Look for a request with this model, this "
+        f"time and the task's parameters: in {HISTORY}, or with SegmindHook.get_history."
     )
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        status: int | None = None,
+        request_id: str | None = None,
+        submit: str | None = None,
+        is_ambiguous: bool = False,
+    ) -> None:
+        super().__init__(detail, status=status, request_id=request_id)
+        self.submit = submit
+        self.is_ambiguous = is_ambiguous
 
 
 PASSING_TROUBLE = (UnreachableError, ServerError, RateLimitedError, UnreadableResponseError)
-"""What is waited out by whoever only looks: nothing can be charged, and the next look may see more."""
+"""Errors that a wait sits out: it only polls, so that nothing is charged, and the next poll may succeed."""
 
 _BY_NAME: dict[str, type[SegmindError]] = {
-    error.__name__: error
-    for error in (
-        SegmindError,
-        RefusedError,
-        UnreadableInputError,
-        UnwritableOutputError,
-        InvalidConnectionError,
-        BadRequestError,
-        AuthenticationError,
-        PermissionDeniedError,
-        ModelNotFoundError,
-        InsufficientCreditsError,
-        RejectedError,
-        ModelRetiredError,
-        RateLimitedError,
-        ServerError,
-        UnreachableError,
-        NoAnswerError,
-        UntrustedCertificateError,
-        UnreadableResponseError,
-        UnusableOutputError,
-        OutputError,
-        OutputNotStoredError,
-        DownloadError,
-        OutputGoneError,
-        OutputTooLargeError,
-        OutputRefusedError,
-        RequestFailedError,
-        RequestExpiredError,
-        RequestTimeoutError,
-        SubmitUnresolvedError,
-    )
+    name: error
+    for name, error in list(globals().items())
+    if isinstance(error, type) and issubclass(error, SegmindError) and error is not InvalidParameterError
 }
+"""All but the one whose constructor takes other arguments: it is raised in the worker that reads it."""
 
 
 def error_as_json(error: SegmindError) -> dict[str, Any]:

@@ -6,31 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from airflow_provider_segmind.api.locations import checked_output_path
 from airflow_provider_segmind.arguments import (
     byte_count,
     flag,
     is_literal,
     names,
+    names_given_up,
+    one_of,
+    optional_one_of,
+    optional_output_path,
     optional_seconds,
     optional_text,
     seconds,
 )
+from airflow_provider_segmind.compat import BaseOperator
 from airflow_provider_segmind.exceptions import InvalidParameterError
-
-ON_UNRESOLVED_SUBMIT = ("fail", "resubmit")
-
-
-def optional_place(name: str, value: Any) -> str | None:
-    """Return where an output goes, or None, which a template writes as ``None`` or nothing."""
-    return None if value in (None, "", "None") else checked_output_path(name, value)
-
-
-def _unresolved(name: str, value: Any) -> str:
-    if value in ON_UNRESOLVED_SUBMIT:
-        return str(value)
-    raise InvalidParameterError(name, f"must be one of {ON_UNRESOLVED_SUBMIT}, not {value!r}")
-
 
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "deferrable": flag,
@@ -39,13 +29,17 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "poll_interval": optional_seconds,
     "expected_duration": optional_seconds,
     "durable": flag,
-    "on_unresolved_submit": _unresolved,
+    "on_unresolved_submit": one_of("fail", "resubmit"),
+    "on_changed_parameters": optional_one_of("continue", "resubmit"),
+    "abandon_request": names_given_up,
     "upload": names,
     "input_conn_id": optional_text,
-    "output_path": optional_place,
+    "output_path": optional_output_path,
     "output_conn_id": optional_text,
     "name_output_after": optional_text,
+    "if_output_exists": one_of("replace", "skip", "error"),
     "max_output_bytes": byte_count,
+    "push_result": flag,
 }
 
 
@@ -60,23 +54,42 @@ class Options:
     expected_duration: float | None
     durable: bool
     on_unresolved_submit: str
+    on_changed_parameters: str | None
+    abandon_request: tuple[str, ...]
     upload: tuple[str, ...]
     input_conn_id: str | None
     output_path: str | None
     output_conn_id: str | None
     name_output_after: str | None
+    if_output_exists: str
     max_output_bytes: int
+    push_result: bool
 
     def __post_init__(self) -> None:
         """Check what has to fit together."""
         if self.output_path is not None and not self.wait_for_completion:
             raise InvalidParameterError(
-                "output_path", "needs wait_for_completion=True: only then is there an output"
+                "output_path",
+                "needs wait_for_completion=True. Give it to the SegmindRequestSensor that waits",
             )
         if self.name_output_after is not None and not (self.output_path or "").endswith("/"):
             raise InvalidParameterError(
                 "name_output_after", "needs an output_path that is a folder: text with a slash at its end"
             )
+
+        if self.if_output_exists != "replace" and not self.is_output_name_known:
+            raise InvalidParameterError(
+                "if_output_exists",
+                "needs an output whose name is known before the request: an output_path that is a file, or "
+                "name_output_after",
+            )
+
+    @property
+    def is_output_name_known(self) -> bool:
+        """Whether the output is called by something else than its request."""
+        if self.output_path is None:
+            return False
+        return not self.output_path.endswith("/") or self.name_output_after is not None
 
     @classmethod
     def of(cls, operator: object) -> Self:
@@ -88,14 +101,15 @@ class Options:
         return cls(**{name: check(name, getattr(operator, name)) for name, check in CHECKS.items()})
 
 
-def check_literals(operator: object) -> None:
+def check_literals(operator: BaseOperator) -> None:
     """
-    Check what is known when the DAG is parsed.
+    Check what is known when the DAG is parsed: all but templates, in arguments that may be some.
 
     :raises InvalidParameterError: If one is wrong.
     """
+    templates = {name for name in operator.template_fields if not is_literal(getattr(operator, name))}
     for name, check in CHECKS.items():
-        if is_literal(value := getattr(operator, name)):
-            check(name, value)
-    if all(is_literal(getattr(operator, name)) for name in CHECKS):
+        if name not in templates:
+            check(name, getattr(operator, name))
+    if templates.isdisjoint(CHECKS):
         Options.of(operator)
