@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_segmind.hooks import form
-from airflow_provider_segmind.hooks.connection import CONNECTION_TYPE
+from airflow_provider_segmind.hooks.names import CONNECTION_TYPE
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -23,6 +23,15 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Segmind",
                 "external-doc-url": "https://docs.segmind.com/",
+                "how-to-guide": [
+                    "/docs/howto/kling.md",
+                    "/docs/howto/inference.md",
+                    "/docs/howto/sync.md",
+                    "/docs/howto/request-sensor.md",
+                    "/docs/howto/credits-sensor.md",
+                    "/docs/howto/hook.md",
+                    "/docs/howto/recipes.md",
+                ],
                 "tags": ["service"],
             }
         ],
@@ -51,6 +60,17 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["airflow_provider_segmind.hooks.segmind"],
             }
         ],
+        "plugins": [
+            {
+                "name": "segmind",
+                "plugin-class": "airflow_provider_segmind.plugins.output_tab.SegmindPlugin",
+            }
+        ],
+        "extra-links": [
+            "airflow_provider_segmind.links.KlingModelLink",
+            "airflow_provider_segmind.links.SegmindModelLink",
+            "airflow_provider_segmind.links.SegmindOutputLink",
+        ],
         "connection-types": [
             {
                 "connection-type": CONNECTION_TYPE,
@@ -75,14 +95,64 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "string",
                         "example": "/data/images,/data/clips",
                         "default": "",
-                    }
+                    },
+                    "records_path": {
+                        "description": (
+                            "A folder for the records of paid requests, one small JSON file for each task "
+                            "instance: an object-storage URI, or an absolute path that all workers share. If it "
+                            "is empty, Airflow 3.3 keeps them in its task state store; other versions in "
+                            "``.segmind/`` next to a task's ``output_path``. It is read when a task runs.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://data-platform/segmind-records/",
+                        "default": "",
+                    },
+                    "records_conn_id": {
+                        "description": (
+                            "The Airflow connection to the storage of ``records_path``. If it is empty, the "
+                            "storage's default connection.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "aws_records",
+                        "default": "",
+                    },
+                    "output_tab": {
+                        "description": (
+                            "Whether the page of a task has the tab ``Segmind``, with its output and its cost: "
+                            "``True`` or ``False``. If it is empty, Airflow 3.4 shows it, on the tasks of this "
+                            "provider. Airflow 3.1 to 3.3 show it only if this is ``True``, and then on all "
+                            "tasks; older ones have no such tabs. The API server reads it when it starts.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "True",
+                        "default": "",
+                    },
+                    "deferrable": {
+                        "description": (
+                            "Whether tasks wait in the triggerer, ``True`` or ``False``, if their DAG does not "
+                            "say. If it is empty, ``[operators] default_deferrable`` decides, if this deployment "
+                            "sets it; if it does not, tasks are deferred. Set it to ``False`` if no triggerer "
+                            "runs. It is read when a DAG is parsed.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "False",
+                        "default": "",
+                    },
                 },
             }
         },
         "triggers": [
             {
                 "integration-name": "Segmind",
-                "python-modules": ["airflow_provider_segmind.triggers.request"],
+                "python-modules": [
+                    "airflow_provider_segmind.triggers.rate_limit",
+                    "airflow_provider_segmind.triggers.request",
+                    "airflow_provider_segmind.triggers.unresolved_submit",
+                ],
             }
         ],
     }

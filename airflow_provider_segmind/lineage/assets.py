@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow_provider_segmind.api.locations import Location
-from airflow_provider_segmind.api.output import output_urls
+from airflow_provider_segmind.api.media_url import is_web_address
+from airflow_provider_segmind.api.output import MOST_OUTPUTS, output_urls
 from airflow_provider_segmind.compat import Asset, AssetAlias
 from airflow_provider_segmind.exceptions import UnusableOutputError
 
@@ -22,7 +23,7 @@ _ALLOWED_IN_PATH = "/:@!$&'()*+,;=~"
 log = logging.getLogger(__name__)
 
 
-def tell_assets(context: Context, outlets: Sequence[Any], delivered: Delivered) -> None:
+def add_asset_extras(context: Context, outlets: Sequence[Any], delivered: Delivered) -> None:
     """
     Give the events of the assets among a task's outlets their extra, as from :func:`facts_of`.
 
@@ -37,11 +38,20 @@ def tell_assets(context: Context, outlets: Sequence[Any], delivered: Delivered) 
                 context["outlet_events"][outlet].add(asset, extra=facts)
 
 
+def suppress_asset_events(task: Any) -> None:
+    """
+    Have the task that is running emit no event for the assets among its outlets: they have not changed.
+
+    Airflow has no way to ask for that, but each version goes by the outlets that the task has when it ends.
+    """
+    task.outlets = []
+
+
 def facts_of(delivered: Delivered) -> dict[str, Any]:
     """Return ``url``, ``output_path``, ``request_id``, ``model`` and ``cost`` (USD), as far as there are any."""
     paths = [each.path for each in delivered.stored]
     facts = {
-        "url": delivered.output if _is_text(delivered.output) else None,
+        "url": delivered.output if _is_address(delivered.output) else None,
         "output_path": paths[0] if len(paths) == 1 else paths or None,
         "request_id": delivered.result.request_id or None,
         "model": delivered.model,
@@ -86,5 +96,7 @@ def _urls(delivered: Delivered) -> Sequence[str | None]:
     return urls if len(urls) == len(delivered.stored) else [None] * len(delivered.stored)
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(each, str) for each in value))
+def _is_address(value: object) -> bool:
+    """Whether a value is a URL or a list of some: the text of a language model may have megabytes."""
+    values = value if isinstance(value, list) else [value]
+    return 0 < len(values) <= MOST_OUTPUTS and all(map(is_web_address, values))

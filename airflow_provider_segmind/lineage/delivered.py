@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_provider_segmind.api.values import LARGEST, read_number
+
 if TYPE_CHECKING:
     from airflow_provider_segmind.api.answers import RequestReport
-    from airflow_provider_segmind.media.storing import StoredOutput
+    from airflow_provider_segmind.media.stored import StoredOutput
 
 
 MOST_PLAUSIBLE = {"cost": 10_000.0}
-"""What a figure may be at most. One wrong cost of a million would hide all others in a sum."""
-
-_MOST = 1e9
+"""The most that a figure can be. One wrong cost of a million would hide all others in a sum."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,4 @@ class Delivered:
 
     def figure(self, name: str) -> float | None:
         """Return a figure of its metrics (USD or seconds); None if there is none, or none that is plausible."""
-        value = self.result.metrics.get(name)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return None
-        return float(value) if 0 <= value < MOST_PLAUSIBLE.get(name, _MOST) else None
+        return read_number(self.result.metrics.get(name), 0, MOST_PLAUSIBLE.get(name, LARGEST))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from airflow_provider_segmind.api.calls import checked_model
+from airflow_provider_segmind.api.checks import check_model
 from airflow_provider_segmind.compat import Stats
 from airflow_provider_segmind.exceptions import InvalidParameterError, SegmindError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_segmind.lineage.delivered import Delivered
 
 COUNTED_KEY = "segmind_counted"
-"""The key in Airflow's task state store of the last request whose cost a task counted."""
+"""The key in a task's record of the last request whose cost it counted."""
 
 UNKNOWN_MODEL = "unknown"
 LONGEST_MODEL = 80
@@ -27,26 +27,47 @@ _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 log = logging.getLogger(__name__)
 
 
-def count_once(context: Context, delivered: Delivered) -> None:
+class CountedRequest(Protocol):
+    """Where a task writes down the last request whose cost it has counted."""
+
+    def read_counted(self) -> object:
+        """Return its id; None if there is none."""
+
+    def write_counted(self, request_id: str) -> None:
+        """Write its id down."""
+
+
+class CountedInTaskState:
+    """Airflow's task state store, from 3.3 on. Below, nothing is written down."""
+
+    def __init__(self, context: Context) -> None:
+        self._store: Any = context.get("task_state_store")
+
+    def read_counted(self) -> object:
+        """Return the id."""
+        return self._store.get(COUNTED_KEY) if self._store is not None else None
+
+    def write_counted(self, request_id: str) -> None:
+        """Write the id down."""
+        if self._store is not None:
+            self._store.set(COUNTED_KEY, request_id)
+
+
+def count_once(delivered: Delivered, counted: CountedRequest) -> None:
     """
     Count what a request cost and took, unless this task has counted that request before.
 
     The task writes down the id before it counts: if it dies in between, the request is missing from the metrics,
-    where the other order would count it twice. Below Airflow 3.3 nothing can be written down, and a task that
-    Airflow resumes twice counts twice.
+    where the other order would count it twice. A task without a record, which Airflow resumes twice, counts twice.
     """
-    store: Any = context.get("task_state_store")
     request_id = delivered.result.request_id
-    if store is not None:
-        try:
-            if store.get(COUNTED_KEY) == request_id:
-                return
-            store.set(COUNTED_KEY, request_id)
-        except Exception:
-            log.exception(
-                "Request %s is missing from the metrics: the task state store did not answer", request_id
-            )
+    try:
+        if counted.read_counted() == request_id:
             return
+        counted.write_counted(request_id)
+    except Exception:
+        log.exception("Request %s is missing from the metrics: the task's record did not answer", request_id)
+        return
     count(delivered)
 
 
@@ -110,7 +131,7 @@ def _name_with(name: str, *parts: str | None) -> str:
 def _slug(model: str | None) -> str:
     """Return a model as a tag or a name may have it. One from a template may be any text."""
     try:
-        return checked_model(model)[:LONGEST_MODEL]
+        return check_model(model)[:LONGEST_MODEL]
     except InvalidParameterError:
         return UNKNOWN_MODEL
 

@@ -24,7 +24,7 @@ from airflow_provider_segmind.lineage.delivered import Delivered
 
 FACET = "segmind_request"
 _ANY_NAME = ("file", "s3", "s3a", "gs", "gcs")
-"""Schemes in which a file's name may have a question mark or a hash: what follows one is no query."""
+"""Schemes in which the name of a file may contain a question mark or a hash, and a query cannot follow."""
 
 
 @define
@@ -61,21 +61,21 @@ def lineage_of(
         facet.inferenceTime = delivered.figure("inference_time")
         facet.totalTime = delivered.figure("total_time")
     return OperatorLineage(
-        inputs=[Dataset(*named(image)) for image in dict.fromkeys(images)],
+        inputs=[Dataset(*dataset_name(image)) for image in dict.fromkeys(images)],
         outputs=_outputs(delivered) if delivered is not None else [],
         run_facets={FACET: facet},
     )
 
 
-def named(place: str) -> tuple[str, str]:
+def dataset_name(location: str) -> tuple[str, str]:
     """
     Return the namespace and the name of a file, by OpenLineage's rules for datasets.
 
     Logins, and queries, which may be signatures, are left out.
     """
-    scheme, mark, rest = place.partition("://")
-    if not mark or place.startswith("/"):
-        return "file", place
+    scheme, mark, rest = location.partition("://")
+    if not mark or location.startswith("/"):
+        return "file", location
     scheme = scheme.lower()
     if scheme not in _ANY_NAME:
         rest = re.split(r"[?#]", rest, maxsplit=1)[0]
@@ -89,7 +89,7 @@ def _outputs(delivered: Delivered) -> list[OutputDataset]:
     """Return the stored files. What is not stored expires after seven days: as a dataset it would lead nowhere."""
     return [
         OutputDataset(
-            *named(each.path),
+            *dataset_name(each.path),
             outputFacets={"outputStatistics": OutputStatisticsOutputDatasetFacet(size=each.size, fileCount=1)},
         )
         for each in delivered.stored

@@ -1,0 +1,100 @@
+/** The figures next to the output. */
+
+import { modelPage } from "./safety.js";
+import { bytes, duration, money } from "./words.js";
+
+const { createElement: h, useState } = globalThis.React;
+const COPIED_MILLISECONDS = 2000;
+
+/** A list of names and values. Rows without a value are left out. */
+export function Facts({ title, rows }) {
+  const known = rows.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  if (known.length === 0) return null;
+  return h(
+    "section",
+    { "aria-label": title },
+    h("h2", null, title),
+    h(
+      "dl",
+      null,
+      known.flatMap(([name, value]) => [h("dt", { key: `${name}-name` }, name), h("dd", { key: name }, value)]),
+    ),
+  );
+}
+
+/** Return the rows about a request. */
+export function requestRows({ requestId, model, summary }) {
+  return [
+    ["Request", requestId && h(Copyable, { text: requestId, what: "request id" })],
+    ["Model", model && h(OutsideLink, { url: modelPage(model) }, model)],
+    ["Cost", summary?.cost != null ? money(summary.cost) : null],
+    ["Time in the queue", summary?.queueTime != null ? duration(summary.queueTime) : null],
+    ["Time of inference", summary?.inferenceTime != null ? duration(summary.inferenceTime) : null],
+    ["Time in all", summary?.totalTime != null ? duration(summary.totalTime) : null],
+  ];
+}
+
+/** Return the rows about one file. */
+export function fileRows(file) {
+  return [
+    ["Stored at", file.storedAt && h(Copyable, { text: file.storedAt, what: "path" })],
+    ["Size", file.size != null ? bytes(file.size) : null],
+    ["Type", file.contentType],
+    ["SHA-256", file.sha256 && h("code", null, file.sha256)],
+  ];
+}
+
+/** Return the rows about the parameters: what the task was given, after its templates were rendered. */
+export function parameterRows(fields) {
+  const isOne = (name) => !ABOUT_THE_TASK.has(name) && name !== "parameters";
+  const nested = typeof fields.parameters === "object" && fields.parameters !== null ? fields.parameters : {};
+  const own = Object.entries(fields).filter(([name]) => isOne(name));
+  const unread = typeof fields.parameters === "string" ? [["parameters", fields.parameters]] : [];
+  return [...own, ...Object.entries(nested), ...unread]
+    .filter(([, value]) => value !== null && value !== "" && value !== "None")
+    .map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
+}
+
+const ABOUT_THE_TASK = new Set([
+  ...["model", "upload", "input_conn_id", "output_path", "output_conn_id", "name_output_after"],
+  ...["segmind_conn_id", "expected_duration", "request_id"],
+]);
+
+/** A link that tells the other side nothing of Airflow; plain text if there is no address. */
+export function OutsideLink({ url, children }) {
+  if (!url) return h("span", null, children);
+  return h("a", { href: url.href, target: "_blank", rel: "noopener noreferrer", referrerPolicy: "no-referrer" }, children);
+}
+
+function Copyable({ text, what }) {
+  const [isCopied, setCopied] = useState(false);
+  const copy = async () => {
+    await copyText(text);
+    setCopied(true);
+    setTimeout(() => setCopied(false), COPIED_MILLISECONDS);
+  };
+  return h(
+    "span",
+    null,
+    h("code", null, text),
+    h("button", { type: "button", onClick: copy, "aria-label": `Copy the ${what}` }, isCopied ? "Copied" : "Copy"),
+    h("span", { role: "status", className: "segmind-unseen", style: UNSEEN }, isCopied ? `The ${what} is copied` : ""),
+  );
+}
+
+/** For screen readers alone. */
+const UNSEEN = { position: "absolute", width: 1, height: 1, overflow: "hidden", clipPath: "inset(50%)" };
+
+/** Browsers offer the clipboard over https and on the same machine only; the older way works everywhere. */
+async function copyText(text) {
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+    return;
+  }
+  const area = document.createElement("textarea");
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
