@@ -9,12 +9,14 @@ from airflow_provider_segmind.emulator.faults import FaultRule
 from airflow_provider_segmind.emulator.models import Model, stand_in
 from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
 from airflow_provider_segmind.emulator.settings import Settings
+from airflow_provider_segmind.emulator.worlds import World
 
 __all__ = [
     "FaultRule",
     "Model",
     "RunningEmulator",
     "Settings",
+    "World",
     "create_app",
     "running_emulator",
     "stand_in",

@@ -14,11 +14,14 @@ from aiohttp import web
 from airflow_provider_segmind.emulator.app import create_app
 from airflow_provider_segmind.emulator.faults import FaultRule
 from airflow_provider_segmind.emulator.models import Modality, Model, stand_in
-from airflow_provider_segmind.emulator.running import DEFAULT_API_KEY, SHUTDOWN_SECONDS, connection
-from airflow_provider_segmind.emulator.settings import Settings
+from airflow_provider_segmind.emulator.running import SHUTDOWN_SECONDS, connection
+from airflow_provider_segmind.emulator.settings import DEFAULT_API_KEY, TEAMMATE_API_KEY, Settings
+from airflow_provider_segmind.emulator.worlds import CHOICES, DOCUMENTED, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_DEFAULT = "(default %(default)s)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,21 +55,34 @@ def _parser() -> argparse.ArgumentParser:
     add("--requests-per-minute", type=int, metavar="N", help="limit per API key (default: none)")
     add("--rate-window", type=float, default=defaults.rate_window, metavar="SECONDS", help="length of its window")
     add("--retention", type=float, default=defaults.retention, metavar="SECONDS", help="life of a request id")
-    add("--history-lag", type=float, default=defaults.history_lag, metavar="SECONDS", help="delay of the history")
-    add(
-        "--history-bodies",
-        choices=("literal", "json"),
-        default=defaults.history_bodies,
-        help="form of request_body",
-    )
     add("--latency", type=float, metavar="SECONDS", help="fixed job duration, before --time-scale")
     add("--latency-sigma", type=float, default=defaults.latency_sigma, help="spread of the drawn durations")
     add("--fault", action="append", default=[], metavar="RULE", help="such as on=submit,status=503,count=2")
     add("--model", action="append", default=[], metavar="SLUG=MODALITY", help="add a model to the catalogue")
     add("--api-keys", metavar="KEY,KEY", help="accept only these keys")
-    add("--fetch-images", action="store_true", help="make videos from images on any host")
+    add("--teammate-keys", default=TEAMMATE_API_KEY, metavar="KEY,KEY", help="keys of teammates")
+    add(
+        "--fetch-images",
+        action=argparse.BooleanOptionalAction,
+        default=defaults.fetch_images,
+        help="make videos from images on any host",
+    )
     add("--quiet", action="store_true", help="print the first line only")
+    _add_world(parser)
     return parser
+
+
+def _add_world(parser: argparse.ArgumentParser) -> None:
+    """Add a flag for each field of a world."""
+    group = parser.add_argument_group("worlds", "what the evidence about Segmind leaves open")
+    for name, choices in CHOICES.items():
+        flag, default = f"--{name.replace('_', '-')}", getattr(DOCUMENTED, name)
+        if not choices:
+            group.add_argument(flag, type=float, default=default, metavar="SECONDS", help=_DEFAULT)
+        elif isinstance(default, bool):
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=_DEFAULT)
+        else:
+            group.add_argument(flag, type=type(default), choices=choices, default=default, help=_DEFAULT)
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -77,12 +93,12 @@ def _settings(options: argparse.Namespace) -> Settings:
         requests_per_minute=options.requests_per_minute,
         rate_window=options.rate_window,
         retention=options.retention,
-        history_lag=options.history_lag,
-        history_bodies=options.history_bodies,
         latency=options.latency,
         latency_sigma=options.latency_sigma,
         api_keys=tuple(options.api_keys.split(",")) if options.api_keys else None,
+        teammate_keys=tuple(options.teammate_keys.split(",")),
         fetch_images=options.fetch_images,
+        world=World(**{name: getattr(options, name) for name in CHOICES}),
         faults=tuple(FaultRule.parse(text) for text in options.fault),
         models=tuple(_model(text) for text in options.model),
     )
@@ -110,8 +126,9 @@ async def _serve(settings: Settings, host: str, port: int, *, quiet: bool) -> No
         _say(f"Segmind emulator listening on {url}")
         if not quiet:
             api_key = settings.api_keys[0] if settings.api_keys else DEFAULT_API_KEY
+            shown = connection(url, api_key, settings.expected_duration)
             _say("Point Airflow at it:")
-            _say(f"  export AIRFLOW_CONN_SEGMIND_DEFAULT='{json.dumps(connection(url, api_key))}'")
+            _say(f"  export AIRFLOW_CONN_SEGMIND_DEFAULT='{json.dumps(shown)}'")
             _say(f"What it charged: {url}/__emulator__/ledger   What it was asked: {url}/__emulator__/requests")
             _say("Ctrl-C stops it.")
         await stopped.wait()

@@ -26,9 +26,8 @@ _LARGEST_UPLOAD = 256 * 1024 * 1024
 def create_app(settings: Settings | None = None, *, echo: bool = False) -> web.Application:
     """A local Segmind: gateway, platform, storage and files in one application.
 
-    Args:
-        settings: How it behaves; by default like the real one, at its real speed.
-        echo: Write a line per request to stderr.
+    :param settings: How it behaves; by default like the real one, at its real speed.
+    :param echo: Write a line per request to stderr.
     """
     app = web.Application(client_max_size=_LARGEST_UPLOAD)
     app[STATE] = EmulatorState(settings or Settings(), echo=echo)
@@ -45,7 +44,7 @@ def create_app(settings: Settings | None = None, *, echo: bool = False) -> web.A
             web.get("/v2/requests/{request_id}", endpoint(Endpoint.RESULT, inference.result), allow_head=False),
             web.get(
                 "/v1/requests/{request_id}",
-                endpoint(Endpoint.LEGACY_POLL, inference.result),
+                endpoint(Endpoint.LEGACY_POLL, inference.legacy_result),
                 allow_head=False,
             ),
             web.get(
@@ -58,7 +57,7 @@ def create_app(settings: Settings | None = None, *, echo: bool = False) -> web.A
             web.post("/workflows/{slug}", endpoint(Endpoint.SUBMIT, inference.submit_workflow)),
             web.get(
                 "/workflows/request/{request_id}",
-                endpoint(Endpoint.LEGACY_POLL, inference.result),
+                endpoint(Endpoint.LEGACY_POLL, inference.legacy_result),
                 allow_head=False,
             ),
             web.get(
@@ -69,6 +68,11 @@ def create_app(settings: Settings | None = None, *, echo: bool = False) -> web.A
             web.get(
                 "/inference-request/request-history/{request_id}",
                 endpoint(Endpoint.HISTORY_ITEM, platform.history_item),
+                allow_head=False,
+            ),
+            web.get(
+                "/inference-request/generations",
+                endpoint(Endpoint.GENERATIONS, platform.generations),
                 allow_head=False,
             ),
             web.get(

@@ -13,7 +13,7 @@ from airflow_provider_segmind.emulator.state import STATE
 routes = web.RouteTableDef()
 
 
-async def _document(request: web.Request) -> Any:
+async def _read_document(request: web.Request) -> Any:
     try:
         return json.loads(await request.read() or b"null")
     except ValueError as problem:
@@ -57,7 +57,7 @@ async def list_faults(request: web.Request) -> web.Response:
 @routes.post("/__emulator__/faults")
 async def arm_faults(request: web.Request) -> web.Response:
     """Arm one rule or a list of rules, all or none of them."""
-    document = await _document(request)
+    document = await _read_document(request)
     try:
         rules = [FaultRule.from_json(each) for each in (document if isinstance(document, list) else [document])]
     except (ValueError, TypeError) as problem:
@@ -74,6 +74,26 @@ async def clear_faults(request: web.Request) -> web.Response:
     return web.json_response([])
 
 
+@routes.get("/__emulator__/world")
+async def show_world(request: web.Request) -> web.Response:
+    """What the emulated Segmind does where the evidence leaves it open."""
+    return web.json_response(request.app[STATE].world.as_json())
+
+
+@routes.post("/__emulator__/world")
+async def change_world(request: web.Request) -> web.Response:
+    """Change some fields of the world, all or none of them."""
+    document = await _read_document(request)
+    state = request.app[STATE]
+    if not isinstance(document, dict):
+        raise _refusal("expected an object with fields of the world")
+    try:
+        state.world = state.world.changed(document)
+    except ValueError as problem:
+        raise _refusal(str(problem)) from problem
+    return web.json_response(state.world.as_json())
+
+
 @routes.get("/__emulator__/keys")
 async def list_keys(request: web.Request) -> web.Response:
     """Which keys are accepted, by their last four characters."""
@@ -83,7 +103,7 @@ async def list_keys(request: web.Request) -> web.Response:
 @routes.post("/__emulator__/keys")
 async def change_keys(request: web.Request) -> web.Response:
     """`{"revoke": key}` or `{"restore": key}`."""
-    document = await _document(request)
+    document = await _read_document(request)
     keys = request.app[STATE].keys
     actions = {"revoke": keys.revoke, "restore": keys.restore}
     if not isinstance(document, dict) or not document or not set(document) <= set(actions):
@@ -96,7 +116,7 @@ async def change_keys(request: web.Request) -> web.Response:
 @routes.post("/__emulator__/clock")
 async def advance_clock(request: web.Request) -> web.Response:
     """`{"advance": seconds}`: let jobs, retention and rate limits age without waiting."""
-    document = await _document(request)
+    document = await _read_document(request)
     clock = request.app[STATE].clock
     try:
         clock.advance(float(document["advance"]))
@@ -107,6 +127,6 @@ async def advance_clock(request: web.Request) -> web.Response:
 
 @routes.post("/__emulator__/reset")
 async def reset(request: web.Request) -> web.Response:
-    """Forget everything and re-arm the faults that the emulator started with."""
+    """Forget everything, and return to the faults and the world that the emulator started with."""
     request.app[STATE].reset()
     return web.json_response({"status": "ok"})

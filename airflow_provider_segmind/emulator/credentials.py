@@ -23,8 +23,9 @@ class KeyVerdict(StrEnum):
 class Keys:
     """Accepts any key of Segmind's form, or only those of an allow list; single keys can be revoked."""
 
-    def __init__(self, allowed: Iterable[str] | None = None) -> None:
+    def __init__(self, allowed: Iterable[str] | None = None, always: Iterable[str] = ()) -> None:
         self._allowed = None if allowed is None else frozenset(allowed)
+        self._always = frozenset(always)
         self._revoked: set[str] = set()
 
     def judge(self, headers: Mapping[str, str]) -> KeyVerdict:
@@ -34,7 +35,7 @@ class Keys:
             return KeyVerdict.MISSING
         if not _FORM.fullmatch(key) or key in self._revoked:
             return KeyVerdict.REJECTED
-        if self._allowed is not None and key not in self._allowed:
+        if self._allowed is not None and key not in self._allowed | self._always:
             return KeyVerdict.REJECTED
         return KeyVerdict.ACCEPTED
 

@@ -31,7 +31,7 @@ async def content(answer: Answer) -> bytes:
 async def deliver_trickling(request: web.Request, answer: Answer, pause: float) -> web.StreamResponse:
     """Send the body in pieces with a pause of `pause` seconds before each."""
     body = await content(answer)
-    response = await _opened(request, answer, len(body))
+    response = await _start_response(request, answer, len(body))
     step = max(1, -(-len(body) // _PIECES))
     for start in range(0, len(body), step):
         await asyncio.sleep(pause)
@@ -44,14 +44,14 @@ async def deliver_trickling(request: web.Request, answer: Answer, pause: float) 
 async def deliver_half(request: web.Request, answer: Answer) -> web.StreamResponse:
     """Announce the whole body, send half of it and close the connection."""
     body = await content(answer)
-    response = await _opened(request, answer, len(body))
+    response = await _start_response(request, answer, len(body))
     await response.write(body[: len(body) // 2])
     return hang_up(request, response)
 
 
 async def deliver_huge(request: web.Request, status: int, size: int) -> web.StreamResponse:
     """Stream a valid JSON document of `size` bytes."""
-    response = await _opened(request, Answer(status), size)
+    response = await _start_response(request, Answer(status), size)
     await response.write(HUGE_HEAD)
     remaining = size - len(HUGE_HEAD) - len(HUGE_TAIL)
     while remaining > 0 and not left(request):
@@ -80,7 +80,7 @@ def left(request: web.Request) -> bool:
     return request.transport is None or request.transport.is_closing()
 
 
-async def _opened(request: web.Request, answer: Answer, length: int) -> web.StreamResponse:
+async def _start_response(request: web.Request, answer: Answer, length: int) -> web.StreamResponse:
     response = web.StreamResponse(
         status=answer.status, headers={**answer.headers, "Content-Type": answer.content_type}
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from airflow_provider_segmind.emulator.answers import Answer, html_answer, json_answer
+from airflow_provider_segmind.emulator.answers import JSON, Answer, html_answer, json_answer
 from airflow_provider_segmind.emulator.clock import utc_iso
 
 if TYPE_CHECKING:
@@ -17,8 +19,8 @@ RESET_HEADER = "x-rate-limit-reset-at-utc"
 RESET_FORMATS = ("iso", "rfc1123", "epoch", "epoch_ms", "none")
 
 _AUTH = {
-    "missing": ("missing_api_key", "No API key provided. Send it in the x-api-key header."),
-    "rejected": ("invalid_api_key", "The API key is invalid or has been revoked."),
+    "missing": ("missing_api_key", "Missing Authorization or x-api-key in header"),
+    "rejected": ("invalid_api_key", "Unauthorized. API key is invalid or may have expired."),
 }
 _NOT_ACCEPTABLE = {
     "credits": "Insufficient credits. Your balance is $0.00 and this request needs $0.91.",
@@ -39,6 +41,7 @@ _NOT_FOUND = {
     "media": "File not found",
 }
 _MESSAGES = {
+    402: _NOT_ACCEPTABLE["credits"],
     400: "Invalid parameters or request format",
     403: "You do not have permission to call this model",
     410: "This model has been retired",
@@ -60,9 +63,11 @@ def unauthorized(verdict: KeyVerdict | str) -> Answer:
     return json_answer({"error": code, "error_description": description, "status_code": 401}, 401)
 
 
-def insufficient_credits(balance: float, need: float) -> Answer:
-    """406 that names the balance and the need in USD."""
-    return error(406, f"Insufficient credits. Your balance is ${balance:.6g} and this request needs ${need:.6g}.")
+def insufficient_credits(balance: float, need: float, status: int = 406) -> Answer:
+    """406 or 402, with the balance and the need in USD."""
+    return error(
+        status, f"Insufficient credits. Your balance is ${balance:.6g} and this request needs ${need:.6g}."
+    )
 
 
 def not_found(endpoint: str) -> Answer:
@@ -77,12 +82,15 @@ def method_not_allowed() -> Answer:
 
 def rate_limited(reset_at: float, reset_format: str = "iso", retry_after: float | None = None) -> Answer:
     """429 whose header says, in one of `RESET_FORMATS`, when the window resets."""
-    headers = {}
-    if reset_format != "none":
-        headers[RESET_HEADER] = reset_time(reset_at, reset_format)
+    headers = reset_header(reset_at, reset_format)
     if retry_after is not None:
         headers["Retry-After"] = f"{retry_after:g}"
     return json_answer({"error": "Rate limit exceeded. Try again later."}, 429, headers)
+
+
+def reset_header(reset_at: float, reset_format: str) -> dict[str, str]:
+    """The header with the reset, in one of `RESET_FORMATS`."""
+    return {} if reset_format == "none" else {RESET_HEADER: reset_time(reset_at, reset_format)}
 
 
 def reset_time(reset_at: float, reset_format: str) -> str:
@@ -94,6 +102,21 @@ def reset_time(reset_at: float, reset_format: str) -> str:
         "epoch_ms": lambda: str(math.ceil(reset_at * 1000)),
     }
     return formats[reset_format]()
+
+
+def worded(answer: Answer, key: str) -> Answer:
+    """The answer with its error under another key, in one of the forms of `World.error_key`."""
+    if answer.status < 400 or key == "error" or answer.content_type != JSON:
+        return answer
+    document = json.loads(answer.body)
+    if not isinstance(document.get("error"), str) or "error_description" in document:
+        return answer  # the auth surface has another envelope
+    text = document.pop("error")
+    if key == "error_object":
+        document["error_message"] = {"message": text, "code": answer.status}
+    else:
+        document[key] = text
+    return replace(answer, body=json.dumps(document).encode())
 
 
 def any_error(status: int, endpoint: str, cause: str | None = None) -> Answer:

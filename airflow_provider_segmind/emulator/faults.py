@@ -26,6 +26,7 @@ class Endpoint(StrEnum):
     CREDITS = "credits"
     HISTORY = "history"
     HISTORY_ITEM = "history_item"
+    GENERATIONS = "generations"
     CATALOGUE = "catalogue"
     UPLOAD = "upload"
     MEDIA = "media"
@@ -33,6 +34,8 @@ class Endpoint(StrEnum):
 
 
 ANY = "any"
+POLL = "poll"
+_POLLS = frozenset({Endpoint.STATUS, Endpoint.RESULT})
 CREATES_JOB = frozenset({Endpoint.SUBMIT, Endpoint.SYNC})
 BODIES = ("html", "truncated", "not_json", "list", "empty", "huge")
 DROPS = ("before", "after", "midway")
@@ -42,33 +45,33 @@ DROPS = ("before", "after", "midway")
 class FaultRule:
     """One rule: the requests that it matches, and what befalls them. All durations are real seconds.
 
-    Attributes:
-        on: The `Endpoint` it is aimed at, or `any`.
-        model: Only requests about this model slug.
-        request_id: Only requests about this job.
-        count: How many times it fires; None for always.
-        skip: How many matching requests pass unharmed first.
-        probability: Chance, 0 to 1, that a matching request is hit.
-        status: Answer with this HTTP status and the body that goes with it.
-        cause: Which 401 (`missing`, `rejected`) or 406 (`credits`, `parameter`, `spend_limit`, `content_type`).
-        reset_format: How a 429 writes its reset: `iso`, `rfc1123`, `epoch`, `epoch_ms` or `none`.
-        reset_in: Seconds from now to that reset.
-        retry_after: Seconds for a Retry-After header.
-        body: Replace the body: `html`, `truncated`, `not_json`, `list`, `empty` or `huge`.
-        size: Bytes of a `huge` body.
-        json_text: Replace the body by this JSON text; the `json` key of a rule.
-        slow: Hold the answer back for so long. On a submit the job is accepted before the wait.
-        trickle: Send the body in sixteen pieces with so long a pause before each.
-        drop: Close the connection: `before` the request takes effect, `after` it did, or `midway` in the body.
-        hang: Never answer; ends when the client leaves.
-        accepted: Whether a submit that is hit takes effect. By default it does, except under an error status,
-            `drop=before` and `hang`.
-        outcome: Fate of the job that the submit creates: `failed`, `blocked`, `stuck`, `expired`,
-            `unknown_state`.
-        error: Error message of a `failed` or `blocked` job.
-        state: State that an `unknown_state` job reports.
-        state_seconds: For how long; None for ever.
-        missing_request_id: Accept the submit, answer 200, but name neither the id nor its URLs.
+    :param on: The `Endpoint` it is aimed at, `poll` for `status` and `result`, or `any`.
+    :param model: Only requests about this model slug.
+    :param request_id: Only requests about this job.
+    :param count: How many times it fires; None for always.
+    :param skip: How many matching requests pass unharmed first.
+    :param probability: Chance, 0 to 1, that a matching request is hit.
+    :param status: Answer with this HTTP status and the body that goes with it.
+    :param cause: Which 401 (`missing`, `rejected`) or 406 (`credits`, `parameter`, `spend_limit`, `content_type`).
+    :param reset_format: How a 429 writes its reset: `iso`, `rfc1123`, `epoch`, `epoch_ms` or `none`; None as the
+        world has it.
+    :param reset_in: Seconds from now to that reset.
+    :param retry_after: Seconds for a Retry-After header.
+    :param body: Replace the body: `html`, `truncated`, `not_json`, `list`, `empty` or `huge`.
+    :param size: Bytes of a `huge` body.
+    :param json_text: Replace the body by this JSON text; the `json` key of a rule.
+    :param slow: Hold the answer back for so long. On a submit the job is accepted before the wait.
+    :param trickle: Send the body in sixteen pieces with so long a pause before each.
+    :param drop: Close the connection: `before` the request takes effect, `after` it did, or `midway` in the body.
+    :param hang: Never answer; ends when the client leaves.
+    :param accepted: Whether a submit that is hit takes effect. By default it does, except under an error status
+        (under 5xx it does where `server_error_leaves_job`), `drop=before` and `hang`.
+    :param outcome: Fate of the job that the submit creates: `failed`, `blocked`, `stuck`, `expired`,
+        `unknown_state`.
+    :param error: Error message of a `failed` or `blocked` job.
+    :param state: State that an `unknown_state` job reports.
+    :param state_seconds: For how long; None for ever.
+    :param missing_request_id: Accept the submit, answer 200, but name neither the id nor its URLs.
     """
 
     on: str = ANY
@@ -79,7 +82,7 @@ class FaultRule:
     probability: float | None = None
     status: int | None = None
     cause: str | None = None
-    reset_format: str = "iso"
+    reset_format: str | None = None
     reset_in: float = 1.0
     retry_after: float | None = None
     body: str | None = None
@@ -98,10 +101,10 @@ class FaultRule:
 
     def __post_init__(self) -> None:
         _check_types(self)
-        _require(self.on, (*Endpoint, ANY), "on")
+        _require(self.on, (*Endpoint, POLL, ANY), "on")
         _require(self.body, (None, *BODIES), "body")
         _require(self.drop, (None, *DROPS), "drop")
-        _require(self.reset_format, RESET_FORMATS, "reset_format")
+        _require(self.reset_format, (None, *RESET_FORMATS), "reset_format")
         _require(self.outcome, (None, *(each for each in Outcome if each is not Outcome.COMPLETED)), "outcome")
         if self.status is not None and not 200 <= self.status <= 599:
             raise ValueError("status must be an HTTP status between 200 and 599")
@@ -159,12 +162,12 @@ class FaultRule:
             document["json"] = json.loads(document.pop("json_text"))
         return document
 
-    @property
-    def takes_effect(self) -> bool:
+    def takes_effect(self, *, server_error_leaves_job: bool) -> bool:
         """Whether the endpoint does its work before its answer is spoilt."""
         if self.accepted is not None:
             return self.accepted
-        return not (self.hang or self.drop == "before" or (self.status is not None and self.status >= 400))
+        refusing = range(400, 500 if server_error_leaves_job else 600)
+        return not (self.hang or self.drop == "before" or self.status in refusing)
 
     @property
     def fate(self) -> Fate | None:
@@ -177,7 +180,8 @@ class FaultRule:
         """Whether a request of this kind is one of those the rule is about."""
         if (self.outcome or self.missing_request_id) and endpoint not in CREATES_JOB:
             return False
-        return self.on in (endpoint, ANY) and self.model in (None, model) and self.request_id in (None, request_id)
+        is_aimed_at = self.on in (endpoint, ANY) or (self.on == POLL and endpoint in _POLLS)
+        return is_aimed_at and self.model in (None, model) and self.request_id in (None, request_id)
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_segmind.emulator import errors, results
@@ -24,17 +25,17 @@ _CLIENT_LEFT = 499
 
 async def submit(call: Call) -> Answer:
     """`POST /v2/{slug}`: accept a job."""
-    return _submitted(call, await _accepted(call, _known_model(call)))
+    return _submit_answer(call, await _accept(call, _find_model(call)))
 
 
 async def submit_workflow(call: Call) -> Answer:
     """`POST /workflows/v2/{slug}`: accept a run of any PixelFlow."""
-    return _submitted(call, await _accepted(call, workflow(call.slug)))
+    return _submit_answer(call, await _accept(call, workflow(call.slug)))
 
 
 async def run_sync(call: Call) -> Answer:
     """`POST /v1/{slug}`: accept a job and hold the connection until it ends."""
-    job = await _accepted(call, _known_model(call))
+    job = await _accept(call, _find_model(call))
     if isinstance(job, Answer):
         return job
     while (remaining := job.finishes_at - call.state.clock.now()) > 0:
@@ -48,12 +49,24 @@ async def run_sync(call: Call) -> Answer:
 
 async def status(call: Call) -> Answer:
     """`GET /v2/requests/{id}/status`."""
-    return _described(call, "status", results.status_body)
+    return _describe(call, "status", results.status_body)
 
 
 async def result(call: Call) -> Answer:
-    """`GET /v2/requests/{id}` and the older poll URL."""
-    return _described(call, "result", results.result_body)
+    """`GET /v2/requests/{id}`."""
+    answer = _describe(call, "result", results.result_body)
+    job = call.state.jobs.get(call.request_id or "")
+    if answer.status != 200 or job is None or job.state(call.state.clock.now()) == COMPLETED:
+        return answer
+    world = call.state.world
+    if world.running_body == "error":
+        return errors.error(world.running_status, "Request is still being processed")
+    return replace(answer, status=world.running_status)
+
+
+async def legacy_result(call: Call) -> Answer:
+    """The older poll URL."""
+    return _describe(call, "legacy_poll", results.result_body)
 
 
 async def credits_left(call: Call) -> Answer:
@@ -61,21 +74,24 @@ async def credits_left(call: Call) -> Answer:
     return json_answer({"credits": call.state.ledger.balance(call.state.clock.now())})
 
 
-def _described(call: Call, endpoint: str, body: Callable[[Job, str, float], dict[str, Any]]) -> Answer:
+def _describe(call: Call, endpoint: str, body: Callable[[Job, str, float], dict[str, Any]]) -> Answer:
     now = call.state.clock.now()
     job = call.state.jobs.get(call.request_id or "")
     if job is None or job.expired(now, call.state.settings.retention):
         return errors.not_found(endpoint)
-    return json_answer(body(job, call.base, now), 422 if job.state(now) == FAILED else 200)
+    document = body(job, call.base, now)
+    if call.state.world.optional_keys == "absent":
+        document = results.without_optional_keys(document)
+    return json_answer(document, 422 if job.state(now) == FAILED else 200)
 
 
-def _submitted(call: Call, job: Job | Answer) -> Answer:
+def _submit_answer(call: Call, job: Job | Answer) -> Answer:
     if isinstance(job, Answer):
         return job
     return json_answer(results.submit_body(job, call.base), request_id=job.request_id)
 
 
-def _known_model(call: Call) -> Model | Answer:
+def _find_model(call: Call) -> Model | Answer:
     model = call.state.models.get(call.slug)
     if model is None:
         return errors.error(404, f"Model not found: {call.slug}")
@@ -84,7 +100,7 @@ def _known_model(call: Call) -> Model | Answer:
     return model
 
 
-async def _accepted(call: Call, model: Model | Answer) -> Job | Answer:
+async def _accept(call: Call, model: Model | Answer) -> Job | Answer:
     if isinstance(model, Answer):
         return model
     sent = await json_object(call)
@@ -93,9 +109,10 @@ async def _accepted(call: Call, model: Model | Answer) -> Job | Answer:
     parameters = complete(model, sent)
     if isinstance(parameters, Refusal):
         return errors.error(parameters.status, parameters.message)
-    balance, need = call.state.ledger.balance(call.state.clock.now()), model.cost(parameters)
-    if need > balance:
-        return errors.insufficient_credits(balance, need)
+    available, need = call.state.ledger.available(call.state.clock.now()), model.cost(parameters)
+    if need > available:
+        status = call.state.world.no_credits_status if call.endpoint == "submit" else 406
+        return errors.insufficient_credits(available, need, status)
     fate = call.fate or Fate()
     trouble = unreadable_input(model, parameters)
     if trouble and call.fate is None:

@@ -8,21 +8,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_segmind.emulator.models import Modality
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from random import Random
 
     from airflow_provider_segmind.emulator.models import Model
-    from airflow_provider_segmind.emulator.settings import Settings
 
 QUEUED = "QUEUED"
 PROCESSING = "PROCESSING"
 COMPLETED = "COMPLETED"
 FAILED = "FAILED"
-
-_QUEUE_SHARE = 0.1
 
 
 class Outcome(StrEnum):
@@ -113,21 +107,6 @@ class Job:
         return self.fate.outcome is Outcome.EXPIRED or now >= self.accepted_at + retention
 
 
-def timing(model: Model, parameters: Mapping[str, Any], settings: Settings, chance: Random) -> tuple[float, float]:
-    """Queue and inference seconds of a new job, scaled."""
-    # Every job draws the same number of times, so that one explicit duration does not shift later draws.
-    drawn = chance.lognormvariate(-(settings.latency_sigma**2) / 2, settings.latency_sigma)
-    share = _QUEUE_SHARE * chance.uniform(0.5, 1.5)
-    if model.modality is Modality.MOCK:
-        total, share = float(parameters["sleep"]), _QUEUE_SHARE
-    elif settings.latency is not None:
-        total, share = settings.latency, _QUEUE_SHARE
-    else:
-        total = model.latency * drawn
-    total *= settings.time_scale
-    return total * share, total * (1 - share)
-
-
 class Jobs:
     """Every job accepted since the start, in order of acceptance. Expiry hides records, it does not drop them."""
 
@@ -136,11 +115,11 @@ class Jobs:
 
     def add(self, job: Job) -> None:
         """Remember an accepted job."""
-        self._jobs[job.request_id] = job
+        self._jobs[canonical(job.request_id)] = job
 
     def get(self, request_id: str) -> Job | None:
-        """The job of that id, of any age."""
-        return self._jobs.get(request_id)
+        """The job of that id, of any age; with or without dashes."""
+        return self._jobs.get(canonical(request_id))
 
     def __iter__(self) -> Iterator[Job]:
         return iter(self._jobs.values())
@@ -149,6 +128,11 @@ class Jobs:
         return len(self._jobs)
 
 
-def new_request_id() -> str:
+def new_request_id(*, with_dashes: bool = True) -> str:
     """An id that no other emulator run hands out again."""
-    return str(uuid.uuid4())
+    return str(uuid.uuid4()) if with_dashes else uuid.uuid4().hex
+
+
+def canonical(request_id: str) -> str:
+    """An id without its dashes."""
+    return request_id.replace("-", "")

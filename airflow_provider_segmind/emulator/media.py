@@ -98,12 +98,12 @@ class Videos:
         if parts.scheme not in ("http", "https") or not (self._fetch_images or _is_loopback(parts.hostname)):
             return None
         try:
-            return await _fetched(url, follow=self._fetch_images)
+            return await _fetch(url, follow=self._fetch_images)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             return None
 
 
-async def _fetched(url: str, *, follow: bool) -> bytes | None:
+async def _fetch(url: str, *, follow: bool) -> bytes | None:
     timeout = aiohttp.ClientTimeout(total=_FETCH_SECONDS)
     async with (
         aiohttp.ClientSession(timeout=timeout) as session,
@@ -140,10 +140,10 @@ def _write_video(path: Path, start: bytes | None, end: bytes | None, job: Job, t
             clip = None
     if clip is None:
         clip = PLACEHOLDER.read_bytes()
-    path.write_bytes(padded(clip, size))
+    path.write_bytes(pad(clip, size))
 
 
-def padded(clip: bytes, size: int) -> bytes:
+def pad(clip: bytes, size: int) -> bytes:
     """An MP4 brought to exactly `size` bytes by a `free` box at its end, which players skip."""
     spare = size - len(clip)
     if spare < 8:

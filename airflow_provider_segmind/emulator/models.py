@@ -53,6 +53,10 @@ class Parameter:
         return schema
 
 
+_PRICED = ("duration", "samples", "credits")
+"""Parameters that a price depends on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A model of the catalogue.
@@ -68,18 +72,32 @@ class Model:
     parameters: tuple[Parameter, ...] = ()
     retired: bool = False
 
-    def catalogue_entry(self) -> dict[str, Any]:
-        """This model as the public catalogue lists it."""
+    def catalogue_entry(self, parameters_key: str = "parameters_schema") -> dict[str, Any]:
+        """This model as the public catalogue lists it, in one of the forms of `World.catalogue_parameters`."""
+        schema = {
+            "type": "object",
+            "required": [each.name for each in self.parameters if each.required],
+            "properties": {each.name: each.schema() for each in self.parameters},
+        }
         return {
             "slug": self.slug,
             "model_type": self.modality.value,
             "is_depreciated": self.retired,
-            "parameters_schema": {
-                "type": "object",
-                "required": [each.name for each in self.parameters if each.required],
-                "properties": {each.name: each.schema() for each in self.parameters},
-            },
+            parameters_key: schema
+            if parameters_key == "parameters_schema"
+            else {each.name: self._described(each) for each in self.parameters},
         }
+
+    def _described(self, parameter: Parameter) -> dict[str, Any]:
+        described = {
+            "isRequired": parameter.required,
+            "affectsPricing": parameter.name in _PRICED,
+            "default": parameter.default,
+            "min": parameter.minimum,
+            "max": parameter.maximum,
+            "options": list(parameter.choices) or None,
+        }
+        return {name: value for name, value in described.items() if value is not None}
 
     def cost(self, parameters: Mapping[str, Any]) -> float:
         """USD for one run with these (already completed) parameters."""

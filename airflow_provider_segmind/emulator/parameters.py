@@ -33,7 +33,7 @@ def complete(model: Model, given: Mapping[str, Any]) -> dict[str, Any] | Refusal
             if parameter.default is not None:
                 completed[parameter.name] = parameter.default
             continue
-        value = _converted(parameter, completed[parameter.name])
+        value = _convert(parameter, completed[parameter.name])
         if value is None:
             return Refusal(406, _rejection(parameter, completed[parameter.name]))
         completed[parameter.name] = value
@@ -49,16 +49,16 @@ def unreadable_input(model: Model, parameters: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _converted(parameter: Parameter, value: Any) -> Any:
+def _convert(parameter: Parameter, value: Any) -> Any:
     if parameter.type in {"integer", "number"}:
-        return _number(parameter, value)
+        return _convert_number(parameter, value)
     expected: type | tuple[type, ...] = {"string": str, "array": list, "object": dict}[parameter.type]
     if not isinstance(value, expected) or (parameter.choices and value not in parameter.choices):
         return None
     return value
 
 
-def _number(parameter: Parameter, value: Any) -> float | int | None:
+def _convert_number(parameter: Parameter, value: Any) -> float | int | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

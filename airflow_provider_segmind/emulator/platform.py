@@ -1,17 +1,20 @@
-"""The platform API: the account's request history and the public model catalogue."""
+"""The platform API: the request history, the list of generations and the public model catalogue."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_segmind.emulator import errors
 from airflow_provider_segmind.emulator.answers import Answer, json_answer
-from airflow_provider_segmind.emulator.clock import utc_iso
-from airflow_provider_segmind.emulator.jobs import COMPLETED, FAILED, Job
-from airflow_provider_segmind.emulator.results import output_urls
+from airflow_provider_segmind.emulator.jobs import COMPLETED, FAILED
+from airflow_provider_segmind.emulator.platform_rows import (
+    generation_rows,
+    history_rows,
+    is_callers,
+    listed_jobs,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +25,8 @@ _STATUSES = (COMPLETED, FAILED, "PENDING")
 _SORT_KEYS = ("model_created", "model_name", "credits_deduction")
 _DEFAULT_DAYS = 7
 _MOST_DAYS = 31
+_GENERATIONS_PER_PAGE = 20
+_CATALOGUE_TITLE = "Inference Segmind Model Information List With Details"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +83,44 @@ class HistoryQuery:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class GenerationsQuery:
+    """The filters of a list of generations. Raises ValueError for any that the API does not allow."""
+
+    page: int
+    model_name: str
+    start_date: date
+    end_date: date
+
+    @classmethod
+    def read(cls, query: Mapping[str, str]) -> GenerationsQuery:
+        """Read the query string; without dates, the list goes back to the beginning."""
+        read = cls(
+            page=int(query.get("page", "1")),
+            model_name=query.get("model_name", ""),
+            start_date=date.fromisoformat(query.get("start_date", str(date.min))),
+            end_date=date.fromisoformat(query.get("end_date", str(date.max))),
+        )
+        if read.page < 1 or read.start_date > read.end_date:
+            raise ValueError("page must be at least 1, and end_date not before start_date")
+        return read
+
+    def admits(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row passes the filters."""
+        created_on = datetime.fromisoformat(row["created_at"]).date()
+        return self.start_date <= created_on <= self.end_date and self.model_name in ("", row["model_name"])
+
+
 async def history(call: Call) -> Answer:
-    """`GET /inference-request/request-history`: rows of the whole account, one per output."""
-    as_of = _as_of(call)
+    """`GET /inference-request/request-history`: one row per output, failed and unfinished requests included."""
     try:
-        query = HistoryQuery.read(call.request.query, datetime.fromtimestamp(as_of, UTC).date())
+        query = HistoryQuery.read(call.request.query, datetime.fromtimestamp(call.state.clock.now(), UTC).date())
     except ValueError as problem:
         return errors.error(400, str(problem))
     rows = []
-    for job in call.state.jobs:
-        if job.accepted_at <= as_of:
-            accepted_on = datetime.fromtimestamp(job.accepted_at, UTC).date()
-            rows += [row for row in _rows(call, job, as_of) if query.admits(row, accepted_on)]
+    for job in listed_jobs(call):
+        created_on = datetime.fromtimestamp(job.accepted_at, UTC).date()
+        rows += [row for row in history_rows(call, job) if query.admits(row, created_on)]
     rows.sort(key=lambda row: row[query.sort_by], reverse=query.descending)
     start = (query.page - 1) * query.per_page
     return json_answer(
@@ -104,44 +135,28 @@ async def history(call: Call) -> Answer:
 
 
 async def history_item(call: Call) -> Answer:
-    """`GET /inference-request/request-history/{id}`: one row of any age."""
-    as_of = _as_of(call)
+    """`GET /inference-request/request-history/{id}`: one row of the caller's own."""
     job = call.state.jobs.get(call.request_id or "")
-    if job is None or job.accepted_at > as_of:
-        return errors.not_found("history_item")
-    return json_answer(_rows(call, job, as_of)[0])
+    rows = history_rows(call, job) if job is not None and is_callers(call, job) else []
+    return json_answer(rows[0]) if rows else errors.not_found("history_item")
+
+
+async def generations(call: Call) -> Answer:
+    """`GET /inference-request/generations`: one row per output, the newest first, without failures."""
+    try:
+        query = GenerationsQuery.read(call.request.query)
+    except ValueError as problem:
+        return errors.error(400, str(problem))
+    rows = [row for job in listed_jobs(call) for row in generation_rows(call, job) if query.admits(row)]
+    rows.sort(key=lambda row: str(row["created_at"]), reverse=True)
+    start = (query.page - 1) * _GENERATIONS_PER_PAGE
+    shown = rows[start : start + _GENERATIONS_PER_PAGE]
+    return json_answer({"generations": shown, "total": len(rows), "page": query.page})
 
 
 async def catalogue(call: Call) -> Answer:
     """`GET /inference-model-information/list`: every model, for anyone."""
-    return json_answer({"models": [model.catalogue_entry() for model in call.state.models.values()]})
-
-
-def _as_of(call: Call) -> float:
-    return call.state.clock.now() - call.state.settings.history_lag
-
-
-def _rows(call: Call, job: Job, as_of: float) -> list[dict[str, Any]]:
-    state = job.state(as_of)
-    status = state if state in (COMPLETED, FAILED) else "PENDING"
-    urls: list[str | None] = [None]
-    if status == COMPLETED:
-        urls = [*output_urls(job, call.base)] or [None]
-    sent = dict(job.sent)
-    literal = call.state.settings.history_bodies == "literal"
-    over = status != "PENDING"
-    return [
-        {
-            "request_id": job.request_id,
-            "model_name": job.model.slug,
-            "model_status": status,
-            "credits_deduction": job.cost if status == COMPLETED else 0.0,
-            "request_body": repr(sent) if literal else json.dumps(sent),
-            "generation_url": url,
-            "latency_ms": round((job.finishes_at - job.accepted_at) * 1000) if over else None,
-            "model_created": utc_iso(job.accepted_at),
-            "model_updated": utc_iso(job.finishes_at if over else job.accepted_at),
-            "error": job.error if status == FAILED else None,
-        }
-        for url in urls
-    ]
+    world = call.state.world
+    models = [model.catalogue_entry(world.catalogue_parameters) for model in call.state.models.values()]
+    key = {"models": "models", "details": _CATALOGUE_TITLE}.get(world.catalogue_key)
+    return json_answer(models if key is None else {key: models})

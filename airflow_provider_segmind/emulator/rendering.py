@@ -39,8 +39,8 @@ def mp4(start: bytes | None, end: bytes | None, seconds: int, tint: int, scratch
     if not pictures:
         pictures = [_gradient(width, height, tint), _gradient(width, height, tint // 7 + 1)]
     if len(pictures) == 1:
-        pictures.append(_zoomed(pictures[0], _ZOOM))
-        frames = [_zoomed(pictures[0], _ZOOM * each) for each in _progress(seconds)]
+        pictures.append(_zoom(pictures[0], _ZOOM))
+        frames = [_zoom(pictures[0], _ZOOM * each) for each in _progress(seconds)]
     else:
         frames = [_blend(pictures[0], pictures[1], each) for each in _progress(seconds)]
     for codec, options in _ENCODERS:
@@ -87,7 +87,7 @@ def _gradient(width: int, height: int, tint: int) -> Picture:
     return np.clip(mixed, 0, 255).astype(np.uint8)
 
 
-def _zoomed(picture: Picture, amount: float) -> Picture:
+def _zoom(picture: Picture, amount: float) -> Picture:
     height, width = picture.shape[:2]
     margin_x, margin_y = width * amount / 2, height * amount / 2
     columns = np.linspace(margin_x, width - 1 - margin_x, width).astype(int)

@@ -41,11 +41,11 @@ class RequestLog:
         self._records: deque[RequestRecord] = deque(maxlen=size)
         self._echo = echo
 
-    def arrived(self, endpoint: Endpoint) -> None:
+    def count_arrival(self, endpoint: Endpoint) -> None:
         """Count a request when it arrives, so that one that hangs is counted too."""
         self._endpoints[endpoint.value] += 1
 
-    def finished(self, record: RequestRecord) -> None:
+    def record(self, record: RequestRecord) -> None:
         """Count how a request ended and remember it."""
         self._statuses["none" if record.status is None else str(record.status)] += 1
         self._records.append(record)

@@ -12,6 +12,8 @@ from airflow_provider_segmind.emulator.models import Modality
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_OPTIONAL = frozenset({"request_id", "status_url", "response_url", "seed", "prompt"})
+
 
 def links(job: Job, base: str) -> dict[str, str]:
     """The v2 URLs of a job below `base` (scheme and host)."""
@@ -65,6 +67,16 @@ def result_body(job: Job, base: str, now: float) -> dict[str, Any]:
         "seed": job.seed,
         **({"prompt": job.parameters["prompt"]} if "prompt" in job.parameters else {}),
     }
+
+
+def without_optional_keys(document: dict[str, Any]) -> dict[str, Any]:
+    """An answer as captured from the live API: keys are missing, and the size of a file is text."""
+    kept = {name: value for name, value in document.items() if name not in _OPTIONAL and value not in ({}, None)}
+    if document["status"] == FAILED:
+        kept["metrics"] = {name: value for name, value in document["metrics"].items() if name != "total_time"}
+    if "video" in kept:
+        kept["video"] = {**kept["video"], "file_size": str(kept["video"]["file_size"])}
+    return kept
 
 
 def output_urls(job: Job, base: str) -> list[str]:

@@ -12,14 +12,14 @@ from aiohttp import web
 
 from airflow_provider_segmind.emulator.app import create_app
 from airflow_provider_segmind.emulator.faults import FaultRule
-from airflow_provider_segmind.emulator.settings import Settings
+from airflow_provider_segmind.emulator.settings import DEFAULT_API_KEY, Settings
 from airflow_provider_segmind.emulator.state import STATE, EmulatorState
+from airflow_provider_segmind.emulator.worlds import CHOICES, DOCUMENTED, World
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Mapping
 
-DEFAULT_API_KEY = "SG_0123456789abcdef"
 SHUTDOWN_SECONDS = 0.5
 
 _START_SECONDS = 30.0
@@ -27,14 +27,16 @@ _START_SECONDS = 30.0
 T = TypeVar("T")
 
 
-def connection(url: str, api_key: str = DEFAULT_API_KEY) -> dict[str, Any]:
-    """The Airflow connection to an emulator at `url`, as the dictionary behind its JSON form."""
-    return {
-        "conn_type": "segmind",
-        "password": api_key,
-        "host": url,
-        "extra": {"platform_url": url, "storage_url": url},
-    }
+def connection(url: str, api_key: str = DEFAULT_API_KEY, expected_duration: float | None = None) -> dict[str, Any]:
+    """The Airflow connection to an emulator at `url`, as the dictionary behind its JSON form.
+
+    :param expected_duration: Seconds that a request usually takes there. Without it, tasks expect the models to
+        take as long as at Segmind.
+    """
+    extra: dict[str, Any] = {"platform_url": url, "storage_url": url}
+    if expected_duration is not None:
+        extra["expected_duration"] = expected_duration
+    return {"conn_type": "segmind", "password": api_key, "host": url, "extra": extra}
 
 
 class RunningEmulator:
@@ -46,8 +48,23 @@ class RunningEmulator:
         self.url = url
         self.settings = settings
         self.api_key = settings.api_keys[0] if settings.api_keys else DEFAULT_API_KEY
+        self.teammate_api_key = next(iter(settings.teammate_keys), None)
         self._state = state
         self._loop = loop
+
+    @property
+    def world(self) -> World:
+        """What the emulated Segmind does where the evidence leaves it open."""
+        return self._in_loop(lambda: self._state.world)
+
+    def change_world(self, world: World | None = None, **changes: Any) -> World:
+        """Move to another world until `reset`: the given one or the present one, with these fields changed."""
+
+        def change() -> World:
+            self._state.world = (world or self._state.world).changed(changes)
+            return self._state.world
+
+        return self._in_loop(change)
 
     def ledger(self) -> dict[str, Any]:
         """`charges`, `refunds`, `count`, `total`, `submits` and `balance`; money is USD."""
@@ -73,7 +90,7 @@ class RunningEmulator:
         self._in_loop(lambda: self._state.faults.clear())
 
     def reset(self) -> None:
-        """Forget everything and re-arm the faults that the emulator started with."""
+        """Forget everything, and return to the faults and the world that the emulator started with."""
         self._in_loop(self._state.reset)
 
     def advance(self, seconds: float) -> None:
@@ -89,12 +106,13 @@ class RunningEmulator:
         self._in_loop(lambda: self._state.keys.restore(api_key))
 
     def connection(self, api_key: str | None = None) -> dict[str, Any]:
-        """The Airflow connection to this emulator."""
+        """The Airflow connection to this emulator. Its tasks expect the models to take as long as at Segmind."""
         return connection(self.url, api_key or self.api_key)
 
     def environment(self, conn_id: str = "segmind_default") -> dict[str, str]:
-        """The environment variable that defines that Airflow connection."""
-        return {f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(self.connection())}
+        """The environment variable that defines an Airflow connection whose tasks expect the emulator's speed."""
+        fast = connection(self.url, self.api_key, self.settings.expected_duration)
+        return {f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(fast)}
 
     def _in_loop(self, work: Callable[[], T]) -> T:
         async def run() -> T:
@@ -114,22 +132,24 @@ def running_emulator(
 ) -> Iterator[RunningEmulator]:
     """Run an emulator in a background thread for the length of a `with` block.
 
-    Args:
-        settings: How it behaves. Instead, single fields of `Settings` can be given as keyword arguments.
-        host: Address to listen on.
-        port: Port to listen on; 0 picks a free one.
-        ssl_context: Serve HTTPS with this context.
-        **overrides: Fields of `Settings`. `faults` may also hold dictionaries or compact strings.
+    :param settings: How it behaves. Instead, single fields of `Settings` can be given as keyword arguments.
+    :param host: Address to listen on.
+    :param port: Port to listen on; 0 picks a free one.
+    :param ssl_context: Serve HTTPS with this context.
+    :param overrides: Fields of `Settings` and of its `world`. `faults` may also hold dictionaries or compact
+        strings.
     """
     if settings is None:
         overrides["faults"] = tuple(_rule(rule) for rule in overrides.get("faults", ()))
-        settings = Settings(**overrides)
+        answers = {name: overrides.pop(name) for name in CHOICES if name in overrides}
+        world = overrides.pop("world", DOCUMENTED).changed(answers)
+        settings = Settings(world=world, **overrides)
     elif overrides:
         raise TypeError("pass either settings or single fields, not both")
     thread = _EmulatorThread(settings, host, port, ssl_context)
     thread.start()
     try:
-        yield thread.started()
+        yield thread.wait_until_started()
     finally:
         thread.stop()
 
@@ -155,7 +175,7 @@ class _EmulatorThread(threading.Thread):
         finally:
             self._ready.set()
 
-    def started(self) -> RunningEmulator:
+    def wait_until_started(self) -> RunningEmulator:
         self._ready.wait(_START_SECONDS)
         if self._emulator is None:
             raise RuntimeError("the emulator did not start") from self._failure

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_segmind.emulator.jobs import Fate
 
+_STATUS_QUESTIONS = frozenset({Endpoint.STATUS, Endpoint.RESULT, Endpoint.LEGACY_POLL})
+_PLATFORM = frozenset({Endpoint.HISTORY, Endpoint.HISTORY_ITEM, Endpoint.GENERATIONS})
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -75,7 +78,7 @@ def endpoint(
         visit = _Visit(call, answer, keyed)
         log, began = state.requests, time.monotonic()
         arrived_at = state.clock.now()
-        log.arrived(kind)
+        log.count_arrival(kind)
         response: web.StreamResponse | None = None
         try:
             response = await visit.respond()
@@ -85,7 +88,7 @@ def endpoint(
             visit.answered = False
             return delivery.hang_up(request)
         finally:
-            log.finished(
+            log.record(
                 RequestRecord(
                     at=arrived_at,
                     monotonic=began,
@@ -122,11 +125,11 @@ class _Visit:
         await call.request.read()
         self.fault = call.state.faults.claim(call.endpoint, call.model, call.request_id)
         if self.fault is None:
-            return await delivery.deliver(call.request, await self._real(call))
+            return await delivery.deliver(call.request, await self._answer_without_fault(call))
         rule = self.fault.rule
         real: Answer | None = None
-        if rule.takes_effect:
-            real = await self._real(replace(call, fate=rule.fate))
+        if rule.takes_effect(server_error_leaves_job=call.state.world.server_error_leaves_job):
+            real = await self._answer_without_fault(replace(call, fate=rule.fate))
             if call.endpoint in CREATES_JOB and real.status >= 400 and real.request_id is None:
                 # Nothing was accepted, so there is nothing to spoil: the rule keeps its shot.
                 self.fault.seen -= 1
@@ -135,24 +138,29 @@ class _Visit:
                 return await delivery.deliver(call.request, real)
         if rule.slow:
             await asyncio.sleep(rule.slow)
-        return await self._spoilt(rule, real)
+        return await self._spoil(rule, real)
 
-    async def _real(self, call: Call) -> Answer:
+    async def _answer_without_fault(self, call: Call) -> Answer:
+        return errors.worded(await self._admit(call), call.state.world.error_key)
+
+    async def _admit(self, call: Call) -> Answer:
+        """Answer a request whose key is accepted and whose turn has come, or refuse it."""
         limit_headers: dict[str, str] = {}
         if self._keyed:
             verdict = call.state.keys.judge(call.request.headers)
             if verdict is not KeyVerdict.ACCEPTED:
                 return errors.unauthorized(verdict)
-            if call.state.rate_limit is not None:
+            if call.state.rate_limit is not None and _counts(call):
                 allowance = call.state.rate_limit.take(call.api_key, call.state.clock.now())
+                reset_format = call.state.world.reset_format
                 if not allowance.granted:
-                    return errors.rate_limited(allowance.reset_at)
-                limit_headers[errors.RESET_HEADER] = errors.reset_time(allowance.reset_at, "iso")
+                    return errors.rate_limited(allowance.reset_at, reset_format)
+                limit_headers = errors.reset_header(allowance.reset_at, reset_format)
         answer = await self._answer(call)
         self.request_id = answer.request_id or self.request_id
         return replace(answer, headers={**answer.headers, **limit_headers}) if limit_headers else answer
 
-    async def _spoilt(self, rule: FaultRule, real: Answer | None) -> web.StreamResponse:
+    async def _spoil(self, rule: FaultRule, real: Answer | None) -> web.StreamResponse:
         request = self._call.request
         if rule.hang:
             self.answered = False
@@ -162,38 +170,48 @@ class _Visit:
             return delivery.hang_up(request)
         if rule.body == "huge":
             return await delivery.deliver_huge(request, rule.status or 200, rule.size)
-        answer = await self._replacement(rule, real)
+        answer = await self._replace(rule, real)
         if rule.drop == "midway":
             return await delivery.deliver_half(request, answer)
         if rule.trickle:
             return await delivery.deliver_trickling(request, answer, rule.trickle)
         return await delivery.deliver(request, answer)
 
-    async def _replacement(self, rule: FaultRule, real: Answer | None) -> Answer:
+    async def _replace(self, rule: FaultRule, real: Answer | None) -> Answer:
         answer = real or Answer()
         if rule.status is not None:
-            answer = self._error(rule, rule.status, answer)
+            answer = self._error_answer(rule, rule.status, answer)
         if rule.json_text is not None:
             return replace(answer, body=rule.json_text.encode(), content_type="application/json", file=None)
         if rule.missing_request_id:
             return json_answer({"status": "QUEUED"}, answer.status, answer.headers)
         if rule.body is not None:
-            return await _garbled(rule.body, answer)
+            return await _garble(rule.body, answer)
         return answer
 
-    def _error(self, rule: FaultRule, status: int, real: Answer) -> Answer:
+    def _error_answer(self, rule: FaultRule, status: int, real: Answer) -> Answer:
         if status == 429:
             reset_at = self._call.state.clock.now() + rule.reset_in
-            return errors.rate_limited(reset_at, rule.reset_format, rule.retry_after)
+            reset_format = rule.reset_format or self._call.state.world.reset_format
+            answer = errors.rate_limited(reset_at, reset_format, rule.retry_after)
+            return errors.worded(answer, self._call.state.world.error_key)
         if status < 400:
             return replace(real, status=status)
         answer = errors.any_error(status, self._call.endpoint, rule.cause)
+        answer = errors.worded(answer, self._call.state.world.error_key)
         if rule.retry_after is None:
             return answer
         return replace(answer, headers={**answer.headers, "Retry-After": f"{rule.retry_after:g}"})
 
 
-async def _garbled(body: str, answer: Answer) -> Answer:
+def _counts(call: Call) -> bool:
+    """Whether a request counts against the limit of its key."""
+    if call.endpoint in _STATUS_QUESTIONS:
+        return call.state.world.status_counts
+    return call.state.world.platform_counts or call.endpoint not in _PLATFORM
+
+
+async def _garble(body: str, answer: Answer) -> Answer:
     if body == "html":
         return replace(html_answer(answer.status, "Service"), headers=answer.headers)
     if body == "truncated":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_segmind.emulator.serving import Call
 
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
-_OUTPUT = re.compile(r"([0-9a-f-]{36})(?:-(\d))?\.(mp4|png)")
+_OUTPUT = re.compile(r"([0-9a-f]{32}|[0-9a-f-]{36})(?:-(\d))?\.(mp4|png)")
 _EXTENSIONS = {"image/webp": ".webp", "image/jpeg": ".jpg", "image/heic": ".heic"}
 
 
@@ -49,7 +49,7 @@ async def upload(call: Call) -> Answer:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
         urls.append(f"{call.base}/assets/{path.name}")
-    return json_answer({"file_urls": urls, "message": "Files uploaded successfully"})
+    return json_answer({call.state.world.upload_key: urls, "message": "Files uploaded successfully"})
 
 
 async def asset(call: Call) -> Answer:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import trustme
 
-from airflow_provider_segmind.emulator import RunningEmulator, running_emulator
+from airflow_provider_segmind.emulator import RunningEmulator, World, running_emulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,7 +141,14 @@ def tunnel(port: int) -> Iterator[str]:
 
 
 @pytest.fixture
+def world() -> World:
+    """The Segmind that `segmind_host` is."""
+    return World()
+
+
+@pytest.fixture
 def segmind_host(
+    world: World,
     segmind_tls: ssl.SSLContext,
     authority: trustme.CA,
     tmp_path: Path,
@@ -151,7 +158,7 @@ def segmind_host(
     certificate = tmp_path / "authority.pem"
     authority.cert_pem.write_to_path(str(certificate))
     with (
-        running_emulator(ssl_context=segmind_tls, latency=0.0, seed=7) as emulator,
+        running_emulator(ssl_context=segmind_tls, world=world, latency=0.0, seed=7) as emulator,
         tunnel(int(emulator.url.rpartition(":")[2])) as proxy,
     ):
         for name in ("NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"):

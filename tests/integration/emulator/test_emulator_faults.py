@@ -61,8 +61,8 @@ def test_every_endpoint_can_be_hit_once(start: Start, endpoint: str) -> None:
     ("rule", "fragment"),
     [
         ({"status": 400}, "Invalid parameters"),
-        ({"status": 401}, "invalid or has been revoked"),
-        ({"status": 401, "cause": "missing"}, "No API key"),
+        ({"status": 401}, "invalid or may have expired"),
+        ({"status": 401, "cause": "missing"}, "Missing Authorization"),
         ({"status": 403}, "permission"),
         ({"status": 404}, "expired"),
         ({"status": 405}, "<html>"),
@@ -376,3 +376,13 @@ def test_compact_rules() -> None:
     assert rule == FaultRule(on="submit", model=KLING, status=504, accepted=True, count=1)
     with pytest.raises(ValueError, match="key=value"):
         FaultRule.parse("submit")
+
+
+@pytest.mark.parametrize("endpoint", ["status", "result"])
+def test_a_rule_for_polls_is_for_the_status_and_the_result(start: Start, endpoint: str) -> None:
+    client = start()
+    request_id = client.submitted()
+    client.emulator.faults({"on": "poll", "status": 503, "count": 1})
+    assert client.submit().status_code == 200
+    assert getattr(client, endpoint)(request_id).status_code == 503
+    assert getattr(client, endpoint)(request_id).status_code == 200

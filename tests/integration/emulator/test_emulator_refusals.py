@@ -108,8 +108,22 @@ def test_insufficient_credits(start: Start) -> None:
     answer = client.submit()
     assert answer.status_code == 406
     assert answer.json() == {"error": "Insufficient credits. Your balance is $0.09 and this request needs $0.91."}
-    assert client.http.get("/v1/get-user-credits").json() == {"credits": 0.09}
     assert client.emulator.ledger()["submits"] == 1
+
+
+def test_the_balance_drops_when_a_job_ends(start: Start) -> None:
+    client = start(credits=10.0, latency=60.0)
+    client.emulator.faults("on=submit,outcome=failed,count=1")
+    client.submitted()
+    client.submitted()
+    ledger = client.emulator.ledger()
+    assert (ledger["balance"], ledger["reserved"]) == (10, 1.82)
+    assert client.http.get("/v1/get-user-credits").json() == {"credits": 10}
+    assert client.submit("mock-inference", credits=8.19).status_code == 406
+    client.emulator.advance(60)
+    assert client.http.get("/v1/get-user-credits").json() == {"credits": 9.09}
+    assert client.emulator.ledger()["reserved"] == 0
+    assert client.submit("mock-inference", credits=9.09).status_code == 200
 
 
 def test_rate_limit(start: Start) -> None:

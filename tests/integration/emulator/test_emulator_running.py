@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -133,6 +133,26 @@ def test_running_emulator(start: Start) -> None:
     assert emulator.faults() == []
     emulator.reset()
     assert emulator.ledger()["charges"] == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "seconds"),
+    [
+        ({}, None),
+        ({"latency": 0.2}, 0.2),
+        ({"latency": 10, "time_scale": 0.1}, 1.0),
+        ({"time_scale": 0.1}, 14.45),
+        ({"time_scale": 0.01, "models": (stand_in("slow", "video", latency=600),)}, 6.0),
+        ({"time_scale": 0}, 0.05),
+        ({"latency": 0}, 0.05),
+    ],
+)
+def test_the_connection_to_a_fast_emulator_says_how_fast_it_is(
+    settings: dict[str, Any], seconds: float | None
+) -> None:
+    with running_emulator(**settings) as emulator:
+        (definition,) = emulator.environment().values()
+    assert json.loads(definition)["extra"].get("expected_duration") == seconds
 
 
 def test_settings_and_overrides_exclude_each_other() -> None:
