@@ -1,0 +1,1 @@
+"""What the provider brings for the tests of your own DAGs: fixtures for pytest."""
