@@ -11,9 +11,9 @@ from typing import Any
 from airflow_provider_segmind.api.answers import RequestReport, RequestState
 from airflow_provider_segmind.api.call import Rank
 from airflow_provider_segmind.api.expectation import Experience
-from airflow_provider_segmind.api.follow import FollowedRequest, Wait, follow, resume
+from airflow_provider_segmind.api.follow import FollowedRequest, Wait, advance, follow
 
-PATIENCE = 9000.0
+LONGEST_WAIT = 9000.0
 
 
 @dataclass
@@ -31,11 +31,11 @@ class Job:
         return (self.seen_at - self.submitted_at) / self.duration - 1
 
 
-def waited(jobs: Sequence[Job], model: str, experience: Experience) -> tuple[float, float]:
+def simulate(jobs: Sequence[Job], model: str, experience: Experience) -> tuple[float, float]:
     """Wait for all of them; return the mean number of looks, and the mean delay."""
     clock = _Clock()
     for job in jobs:
-        request = FollowedRequest("r", job.submitted_at, job.submitted_at + PATIENCE, model=model)
+        request = FollowedRequest("r", job.submitted_at, job.submitted_at + LONGEST_WAIT, model=model)
         clock.later(job.submitted_at, job, follow(request, lambda: clock.now, experience))
     clock.run()
     return mean(job.looks for job in jobs), mean(job.delay for job in jobs)
@@ -60,7 +60,7 @@ class _Clock:
         outcome: RequestReport | None = None
         while True:
             try:
-                step = resume(steps, outcome)
+                step = advance(steps, outcome)
             except StopIteration:
                 job.seen_at = self.now
                 return

@@ -67,7 +67,7 @@ class Case:
     """
     A kind of answer.
 
-    :param search: Whether searches for lost submits get it, and not requests that are waited for.
+    :param search: Whether searches for unresolved submits get it, and not requests that are waited for.
     :param result: Whether it is that of a result, after a status that is COMPLETED.
     """
 
@@ -105,9 +105,9 @@ class Figures:
     cpu: float
 
 
-def measured(name: str) -> Figures:
+def measure(name: str) -> Figures:
     """Run one case in a separate process, against a server in another."""
-    with served(name) as url, tempfile.TemporaryDirectory() as home:
+    with serving(name) as url, tempfile.TemporaryDirectory() as home:
         connection = {
             "conn_type": "segmind",
             "password": "SG_0123456789abcdef",
@@ -133,7 +133,7 @@ def measured(name: str) -> Figures:
 
 
 @contextmanager
-def served(name: str) -> Iterator[str]:
+def serving(name: str) -> Iterator[str]:
     """Serve the answer of one case, to whatever is asked, from another process."""
     with subprocess.Popen(  # noqa: S603 - of this module
         [sys.executable, "-m", "benchmarks.hostile", "--serve", name], stdout=subprocess.PIPE, text=True, cwd=ROOT
@@ -185,14 +185,16 @@ def _peak() -> float:
 
 
 def _triggers(case: Case, seconds: float) -> list[Any]:
-    from airflow_provider_segmind.api.resolve import LostSubmit
-    from airflow_provider_segmind.triggers.lost_submit import SegmindLostSubmitTrigger
+    from airflow_provider_segmind.api.unresolved_submit import UnresolvedSubmit
     from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
+    from airflow_provider_segmind.triggers.unresolved_submit import SegmindUnresolvedSubmitTrigger
 
     now = time.time()
     if case.search:
-        lost = LostSubmit("some-model", "none", at=now, latest=now + 1, not_before=now, deadline=now + seconds)
-        return [SegmindLostSubmitTrigger("segmind_default", lost.as_json()) for _ in range(TRIGGERS)]
+        submit = UnresolvedSubmit(
+            "some-model", "none", sent_at=now, accepted_by=now + 1, search_from=now, search_until=now + seconds
+        )
+        return [SegmindUnresolvedSubmitTrigger("segmind_default", submit.as_json()) for _ in range(TRIGGERS)]
     return [
         SegmindRequestTrigger(f"req-{number}", "segmind_default", now, now + seconds, poll_interval=1.0)
         for number in range(TRIGGERS)
@@ -233,7 +235,7 @@ def main() -> int:
     if options.serve or options.wait:
         serve(options.serve) if options.serve else wait(options.wait)
         return 0
-    found = {name: measured(name) for name in options.names or CASES}
+    found = {name: measure(name) for name in options.names or CASES}
     if options.json:
         sys.stdout.write(json.dumps({name: asdict(each) for name, each in found.items()}) + "\n")
         return 0

@@ -12,9 +12,9 @@ from statistics import mean
 import matplotlib as mpl
 
 from airflow_provider_segmind.api.expectation import KNOWN, Expectation, Experience
-from airflow_provider_segmind.api.schedule import first_look, next_look
+from airflow_provider_segmind.api.schedule import first_wait, next_wait
 
-from .batches import Job, waited
+from .batches import Job, simulate
 from .report import Section, table
 
 mpl.use("Agg")
@@ -33,7 +33,7 @@ Durations = Callable[[random.Random], float]
 class Case:
     """Jobs of a kind, and what is believed of them."""
 
-    told: str
+    title: str
     duration: Durations
     expected: Expectation = KNOWN[MODEL]
 
@@ -79,10 +79,10 @@ def looks_at(duration: float, wait: Callable[[float], float]) -> list[float]:
 
 def adaptive(expected: Expectation) -> Callable[[float], float]:
     """Return the waits of the provider."""
-    return lambda age: next_look(age, None, expected) if age else first_look(0, None, expected)
+    return lambda age: next_wait(age, None, expected) if age else first_wait(0, None, expected)
 
 
-def fixed(interval: float) -> Callable[[float], float]:
+def every(interval: float) -> Callable[[float], float]:
     """Return the waits of a loop that sleeps."""
     return lambda _: interval
 
@@ -105,11 +105,11 @@ def batch_after_batch(size: int, durations: Durations, count: int = 3) -> list[t
     """Return the looks and the delay of batches, each submitted at once, in one process that learns from them."""
     experience, chance = Experience(), random.Random(7)
     random.seed(7)
-    told = []
+    waits = []
     for number in range(count):
         jobs = [Job(number * BETWEEN_BATCHES, durations(chance)) for _ in range(size)]
-        told.append(waited(jobs, MODEL, experience))
-    return told
+        waits.append(simulate(jobs, MODEL, experience))
+    return waits
 
 
 def run(folder: Path, *, long: bool) -> Section:
@@ -117,10 +117,10 @@ def run(folder: Path, *, long: bool) -> Section:
     del long
     rows = []
     for case in CASES:
-        ours, theirs = cost(case, adaptive(case.expected)), cost(case, fixed(SAMPLE_INTERVAL))
+        ours, theirs = cost(case, adaptive(case.expected)), cost(case, every(SAMPLE_INTERVAL))
         rows.append(
             (
-                case.told,
+                case.title,
                 f"{ours.looks:.1f}",
                 f"{theirs.looks:.1f}",
                 f"{ours.looks / theirs.looks:.2f}",
@@ -130,8 +130,8 @@ def run(folder: Path, *, long: bool) -> Section:
         )
     heads = ("jobs", "looks", "looks, 2 s", "ratio", "delay", "delay, 2 s")
     batches = [
-        (told, size, *(f"{looks:.1f}, {delay:.1%}" for looks, delay in batch_after_batch(size, durations)))
-        for told, durations in (
+        (title, size, *(f"{looks:.1f}, {delay:.1%}" for looks, delay in batch_after_batch(size, durations)))
+        for title, durations in (
             ("usual", lognormal(0.25)),
             ("half as long as the page says", lambda chance: lognormal(0.25)(chance) / 2),
             ("twice as long", lambda chance: lognormal(0.25)(chance) * 2),
@@ -149,10 +149,10 @@ def run(folder: Path, *, long: bool) -> Section:
             table(("jobs take", "in a batch", "first batch", "second", "third"), batches),
         )
     )
-    return Section("Asking when an answer is likely", text, _drawn(folder / "schedule.png"))
+    return Section("Asking when an answer is likely", text, _draw(folder / "schedule.png"))
 
 
-def _drawn(path: Path) -> Path:
+def _draw(path: Path) -> Path:
     random.seed(7)
     figure, (jobs, looks) = plt.subplots(2, 1, figsize=(8, 5), sharex=True, height_ratios=(1, 1.4))
     chance = random.Random(7)
@@ -162,7 +162,7 @@ def _drawn(path: Path) -> Path:
     jobs.set_yticks([])
     rows: Sequence[tuple[str, Callable[[float], float]]] = (
         *((f"schedule, job {n}", adaptive(KNOWN[MODEL])) for n in range(1, 6)),
-        ("every 2 s", fixed(SAMPLE_INTERVAL)),
+        ("every 2 s", every(SAMPLE_INTERVAL)),
     )
     for height, (_, wait) in enumerate(reversed(rows)):
         ages = looks_at(300, wait)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.report import Section
-from benchmarks.small_key.played import played
+from benchmarks.small_key.race import measure
 from benchmarks.small_key.settings import Settings
 
 
@@ -15,4 +15,4 @@ def run(folder: Path, *, long: bool) -> Section:
 
     :param folder: Gets the picture and the figures.
     """
-    return played(folder, Settings(), rounds=2 if long else 1)
+    return measure(folder, Settings(), rounds=2 if long else 1)

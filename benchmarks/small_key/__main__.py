@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 from pathlib import Path
 
 from benchmarks.small_key.dags.contestants import FIELD
-from benchmarks.small_key.played import played
+from benchmarks.small_key.race import measure
 from benchmarks.small_key.settings import Settings
-from demo.failure import DemoError
-from demo.log_tail import last_lines
+from harness import StoppedError
 
 
 def main() -> int:
@@ -19,11 +17,9 @@ def main() -> int:
     options = _parser().parse_args()
     settings = Settings(options.tasks, options.rate, options.scale, options.only)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
-            section = played(options.folder, settings, options.rounds)
-    except DemoError as error:
-        sys.stderr.write("\n".join((f"FAILED: {error}", *(last_lines(error.log) if error.log else ()), "")))
-        return error.exit_code
+        section = measure(options.folder, settings, options.rounds)
+    except StoppedError as stopped:
+        return stopped.exit_code
     sys.stdout.write(f"{section.markdown()}\n")
     return 0
 

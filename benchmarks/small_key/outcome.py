@@ -8,11 +8,29 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from airflow_provider_segmind.emulator.running import RunningEmulator
-from benchmarks.small_key.dags.contestants import Contestant
-from benchmarks.small_key.records import TaskRecord
-from benchmarks.small_key.segminds import made_at
+from benchmarks.small_key.dags.contestants import TASK_ID, Contestant
+from harness import Cluster, Run, StateChange, TaskRow, slot_stays
 
 LIMITED = 429
+
+
+@dataclass(frozen=True)
+class Task:
+    """
+    A mapped task that has ended.
+
+    :param changes: Each change of its state, in order.
+    :param video_url: What it returned, if it did.
+    """
+
+    row: TaskRow
+    changes: Sequence[StateChange]
+    video_url: str | None
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it reached its last state; None if it was never run."""
+        return self.changes[-1].at if self.changes else None
 
 
 @dataclass(frozen=True)
@@ -34,7 +52,7 @@ class Outcome:
     What became of a contestant. Moments are seconds after the start of all.
 
     :param states: How many tasks ended in which state.
-    :param tries: Of each task.
+    :param attempts: Of each task.
     :param stays: How many seconds each task held a worker slot, each time.
     :param charged: How many videos Segmind charged, and did not refund.
     :param paid: The same in USD.
@@ -47,7 +65,7 @@ class Outcome:
 
     contestant: str
     states: Mapping[str, int]
-    tries: Sequence[int]
+    attempts: Sequence[int]
     stays: Sequence[Sequence[float]]
     charged: int
     paid: float
@@ -79,16 +97,17 @@ class Outcome:
 
 
 def outcome(
-    contestant: Contestant, tasks: Sequence[TaskRecord], emulator: RunningEmulator, started: datetime
+    contestant: Contestant, run: Run, cluster: Cluster, emulator: RunningEmulator, started: datetime
 ) -> Outcome:
     """Put together what Airflow and the emulator of a contestant have recorded."""
+    tasks = _tasks(run, cluster)
     ledger = emulator.ledger()
     log = emulator.requests()["log"]
     return Outcome(
         contestant=contestant.name,
-        states=dict(Counter(task.state for task in tasks)),
-        tries=[task.tries for task in tasks],
-        stays=[task.stays for task in tasks],
+        states=dict(Counter(str(task.row.state) for task in tasks)),
+        attempts=[task.row.try_number for task in tasks],
+        stays=[slot_stays(task.changes) for task in tasks],
         charged=ledger["count"],
         paid=ledger["total"],
         deliveries=_deliveries(tasks, emulator, started),
@@ -102,9 +121,20 @@ def outcome(
     )
 
 
-def _deliveries(tasks: Sequence[TaskRecord], emulator: RunningEmulator, started: datetime) -> list[Delivery]:
+def _tasks(run: Run, cluster: Cluster) -> list[Task]:
+    changes = run.state_changes(TASK_ID)
+
+    def return_value(row: TaskRow) -> str | None:
+        if row.state != "success":
+            return None
+        return str(cluster.until("an XCom", lambda: run.xcom(TASK_ID, map_index=row.map_index)))
+
+    return [Task(row, changes.get(row.map_index, []), return_value(row)) for row in run.rows(TASK_ID)]
+
+
+def _deliveries(tasks: Sequence[Task], emulator: RunningEmulator, started: datetime) -> list[Delivery]:
     """Return one for each video, even if several tasks had returned it."""
-    made = made_at(emulator)
+    made = {f"{emulator.url}/outputs/{job.request_id}.mp4": job.finishes_at for job in emulator._state.jobs}
     ended = {task.video_url: task.ended_at for task in tasks if task.video_url in made and task.ended_at}
     found = [
         Delivery(_after(started, moment), round(moment.timestamp() - made[str(url)], 3))

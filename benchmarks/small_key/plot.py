@@ -60,8 +60,8 @@ def _paid(axes: Axes, drawn: Drawn) -> None:
     names = [_plain(contestant).replace(", ", ",\n") for contestant, _ in drawn]
     paid = axes.barh(names, [outcome.charged for _, outcome in drawn], color=PALE)
     axes.barh(names, [outcome.delivered for _, outcome in drawn], color=_colours(drawn))
-    told = [f"{outcome.delivered} of {outcome.charged}" for _, outcome in drawn]
-    axes.bar_label(paid, told, padding=3, fontsize=9)
+    labels = [f"{outcome.delivered} of {outcome.charged}" for _, outcome in drawn]
+    axes.bar_label(paid, labels, padding=3, fontsize=9)
     axes.set_title("Videos delivered of those paid", fontsize=11)
     axes.tick_params(axis="y", labelsize=8)
     _bars(axes)
@@ -70,8 +70,8 @@ def _paid(axes: Axes, drawn: Drawn) -> None:
 def _slots(axes: Axes, drawn: Drawn) -> None:
     held = [outcome.slot_seconds_per_video or 0.0 for _, outcome in drawn]
     bars = axes.barh(range(len(drawn)), held, color=_colours(drawn))
-    told = [f"{each:.1f} s" if each else "no video" for each in held]
-    axes.bar_label(bars, told, padding=3, fontsize=9)
+    labels = [f"{each:.1f} s" if each else "no video" for each in held]
+    axes.bar_label(bars, labels, padding=3, fontsize=9)
     axes.set_title("Worker-slot seconds per video", fontsize=11)
     axes.set_yticks([])
     _bars(axes)

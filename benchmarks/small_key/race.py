@@ -1,33 +1,38 @@
-"""All contestants in one Airflow, started at one moment."""
+"""All contestants in one Airflow, started at one moment, as often as wanted; and what is kept of it."""
 
 from __future__ import annotations
 
+import json
+import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-import requests
-
+from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
+from benchmarks.report import Section, machine
+from benchmarks.small_key.dags.contestants import Contestant
 from benchmarks.small_key.outcome import Outcome, outcome
-from benchmarks.small_key.patience import patience
-from benchmarks.small_key.real_airflow import real_airflow
-from benchmarks.small_key.records import Records
-from benchmarks.small_key.segminds import connections, segminds
-from benchmarks.small_key.settings import Settings
-from demo.airflow_api import AirflowApi, Run
-from demo.airflow_home import AirflowHome
-from demo.telling import say
-from demo.waiting import Waiting
-from tests.e2e.crash.database import database
+from benchmarks.small_key.plot import draw
+from benchmarks.small_key.settings import PRICE, Settings
+from benchmarks.small_key.wording import text
+from harness import ENDED, Cluster, Run
 
+NAME = "small-key"
 RUN_ID = "race"
-LONGEST = 1800.0
+DAGS = Path(__file__).parent / "dags"
+SECONDS = 1800.0
 HEAD_START = timedelta(seconds=5)
 LOOK_EVERY = 3.0
-ENDED = ("success", "failed")
+AIRFLOW = {
+    "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.5,
+    # A hundred tasks that start at once keep a small machine busy: that must not look like a death.
+    "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": 300,
+    "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": 300,
+}
 
 
 @dataclass(frozen=True)
@@ -43,55 +48,81 @@ class Round:
     outcomes: Sequence[Outcome]
 
 
-def race(folder: Path, settings: Settings) -> Round:
+def measure(folder: Path, settings: Settings, rounds: int = 1) -> Section:
     """
-    Run it once, and leave nothing running.
+    Run it so many times, and write the picture and the figures.
 
-    :param folder: Where Airflow keeps everything; must not exist.
+    :param folder: Gets both.
     """
-    with patience(LONGEST) as waiting, segminds(settings) as emulators, database() as (kind, of_database):
-        environment = {**connections(emulators, settings), **of_database}
-        with real_airflow(folder, settings, environment, waiting) as (home, api):
-            say(f"Its database is {kind}")
-            started = _started(home, api, settings, waiting)
-            _ended(api, settings, waiting)
+    folder.mkdir(parents=True, exist_ok=True)
+    found: list[Round] = []
+    for _ in range(rounds):
+        found.append(race(settings))
+        kept = {"machine": machine(), "settings": asdict(settings), "rounds": [asdict(each) for each in found]}
+        (folder / f"{NAME}.json").write_text(f"{json.dumps(kept)}\n")
+    plot = folder / f"{NAME}.png"
+    draw(plot, found[-1].outcomes, settings)
+    report = text([each.outcomes for each in found], settings, found[0].database)
+    return Section(f"{settings.tasks} tasks on a small key", report, plot)
+
+
+def race(settings: Settings) -> Round:
+    """Run it once, and leave nothing running."""
+    with segminds(settings) as emulators:
+        cluster = Cluster(
+            dags=DAGS,
+            slots=settings.slots,
+            settings=AIRFLOW,
+            environment={**connections(emulators, settings), **settings.environment},
+            preload=["airflow_provider_segmind.operators.kling"],
+            seconds=SECONDS,
+            say=_say,
+        )
+        with cluster:
+            _say(f"Its database is {cluster.database.product}")
+            for each in emulators:
+                cluster.until(f"the DAG {each.name}", partial(cluster.api.knows, each.name))
+            moment = datetime.now(UTC) + HEAD_START
+            runs = {each: cluster.api.run(each.name, run_id=RUN_ID, run_after=moment) for each in emulators}
+            for each, run in runs.items():
+                _say(f"{each.name}: {cluster.until(f'{each.name} to end', _RareLook(run))}")
             return Round(
-                kind,
-                [
-                    outcome(each, Records(api, waiting, each.name, RUN_ID).tasks(), emulator, started)
-                    for each, emulator in emulators.items()
-                ],
+                cluster.database.product,
+                [outcome(each, run, cluster, emulators[each], moment) for each, run in runs.items()],
             )
 
 
-def _started(home: AirflowHome, api: AirflowApi, settings: Settings, waiting: Waiting) -> datetime:
-    """Let all runs begin at one moment, and return it."""
-    names = [each.name for each in settings.contestants]
-    for name in names:
-        waiting.until(f"the DAG {name}", partial(_known, api, name))
-    moment = datetime.now(UTC) + HEAD_START
-    body = {"dag_run_id": RUN_ID, "logical_date": None, "run_after": moment.isoformat()}
-    with requests.Session() as session:
-        session.trust_env = False  # or a proxy might be asked for 127.0.0.1
-        for name in names:
-            url = f"{home.url}/api/v2/dags/{name}/dagRuns"
-            session.post(url, json=body, timeout=60).raise_for_status()
-    say(f"{settings.tasks} tasks each for {', '.join(names)}")
-    return moment
+@contextmanager
+def segminds(settings: Settings) -> Iterator[Mapping[Contestant, RunningEmulator]]:
+    """Run an emulator with its own key for each contestant, so that charges are not mixed up."""
+    with ExitStack() as running:
+        yield {
+            contestant: running.enter_context(
+                running_emulator(
+                    requests_per_minute=settings.rate,
+                    time_scale=settings.scale,
+                    seed=settings.seed,
+                    api_keys=(f"SG_{number:016x}",),
+                    credits=10 * PRICE * settings.tasks,
+                    log_size=1_000_000,
+                )
+            )
+            for number, contestant in enumerate(settings.contestants, start=1)
+        }
 
 
-def _known(api: AirflowApi, dag_id: str) -> bool | None:
-    return api.knows(dag_id) or None
+def connections(emulators: Mapping[Contestant, RunningEmulator], settings: Settings) -> dict[str, str]:
+    """Return the environment variables that define the connections to them."""
+    found = {}
+    for contestant, emulator in emulators.items():
+        connection = emulator.connection()
+        if contestant.has_limit:
+            connection["extra"]["requests_per_minute"] = settings.rate
+        found[f"AIRFLOW_CONN_{contestant.conn_id.upper()}"] = json.dumps(connection)
+    return found
 
 
-def _ended(api: AirflowApi, settings: Settings, waiting: Waiting) -> None:
-    """Return when all runs have ended."""
-    for contestant in settings.contestants:
-        run = Run(api, contestant.name, RUN_ID)
-        say(f"{contestant.name}: {waiting.until(f'{contestant.name} to end', _Look(run))}")
-
-
-class _Look:
+class _RareLook:
     """A look at a run that is not taken too often: Airflow has better things to do."""
 
     def __init__(self, run: Run) -> None:
@@ -105,3 +136,7 @@ class _Look:
         self._next = time.monotonic() + LOOK_EVERY
         state = self._run.state()
         return state if state in ENDED else None
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.small_key.dags.contestants import Contestant, chosen
+from benchmarks.small_key.dags.contestants import Contestant, Waits, chosen
+
+PRICE = 0.91
+"""USD for a clip."""
 
 
 @dataclass(frozen=True)
@@ -27,5 +30,16 @@ class Settings:
 
     @property
     def contestants(self) -> tuple[Contestant, ...]:
-        """Those who take part."""
+        """The contestants that take part."""
         return chosen(self.only)
+
+    @property
+    def slots(self) -> int:
+        """A number of worker slots for which nobody has to wait while others hold theirs."""
+        holding = sum(each.waits is not Waits.TRIGGERER for each in self.contestants)
+        return self.tasks * holding + max(self.tasks, 4)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the DAG file reads."""
+        return {"SMALL_KEY_TASKS": str(self.tasks), "SMALL_KEY_ONLY": ",".join(self.only)}

@@ -14,6 +14,6 @@ def run(folder: Path, *, long: bool) -> Section:
     :param long: A video of 1 GiB, and a little more, instead of 255 MiB: each second has the same bytes.
     """
     from benchmarks.storing import story
-    from benchmarks.storing.measuring import measured
+    from benchmarks.storing.measuring import measure
 
-    return story.told(measured((1025 if long else 255) * 2**20))
+    return story.write_section(measure((1025 if long else 255) * 2**20))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
+import threading
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 from unittest.mock import patch
 
+import psutil
+
 from airflow_provider_segmind.emulator import media
-from benchmarks.storing.memory import watched
-from demo.airflow_api import Run
-from tests.e2e.crash.waiting import Waiting
-from tests.e2e.pipeline.killing import busy_workers
-from tests.e2e.pipeline.rig import Rig, rigged
+from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
+from harness import NOTICE_DEATHS_SOON, Cluster, Run, busy_workers
 
 HERE = Path(__file__).parent
 IMAGE = HERE.parents[1] / "example_dags" / "images" / "mug.jpg"
@@ -31,12 +32,20 @@ SLOW_BODY = {"on": "media", "trickle": 0.5, "count": 1}
 UNTIL_KILLED = 6.0
 """Seconds: three quarters of that body."""
 
-SETTINGS = {
-    "CORE__DAGS_FOLDER": str(HERE / "dags"),
-    "CORE__PLUGINS_FOLDER": str(HERE / "plugins"),
-    "CORE__DEFAULT_TASK_RETRY_DELAY": "2",
-    "CORE__PARALLELISM": "2",
-}
+SLOTS = 2
+BUCKET = "products"
+PRELOADED = (
+    "airflow.providers.amazon.aws.fs.s3",
+    "airflow.providers.amazon.aws.hooks.s3",
+    "airflow.providers.standard.operators.python",
+    "airflow_provider_segmind.operators.kling",
+    "s3fs",
+    "segmind",
+)
+"""What a task imports is not part of its memory then."""
+
+LOOK_EVERY = 0.02
+MIB = 1024.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ class Outcome:
     :param above_idle: MiB that the task had more than an idle worker, with a large video.
     :param left: What lay in the folder of the clips right after a task was killed while it stored one.
     :param unfinished: Uploads that the killed task had begun: nobody sees them.
-    :param tries: Of that task, in the end.
+    :param attempts: Of that task, in the end.
     :param charged: Videos paid for one.
     :param state: Of that run.
     """
@@ -58,7 +67,7 @@ class Outcome:
     above_idle: float
     left: tuple[str, ...]
     unfinished: int
-    tries: int
+    attempts: int
     charged: int
     state: str
 
@@ -71,60 +80,125 @@ class Measured:
     outcomes: tuple[Outcome, ...]
 
 
-def measured(size: int) -> Measured:
+def measure(size: int) -> Measured:
     """Measure both ways."""
     with (
-        tempfile.TemporaryDirectory(prefix="segmind-storing-") as folder,
-        rigged(Path(folder) / "airflow", SETTINGS, latency=LATENCY) as rig,
+        patch.object(media, "rendering", None),  # all clips look alike: rendering would take the time of the tasks
+        running_emulator(latency=LATENCY) as segmind,
+        Cluster(
+            dags=HERE / "dags",
+            slots=SLOTS,
+            bucket=BUCKET,
+            settings=NOTICE_DEATHS_SOON,
+            environment=segmind.environment(CONN_ID),
+            preload=PRELOADED,
+            seconds=RUN_SECONDS,
+        ) as cluster,
     ):
-        measuring = _Measuring(rig, size)
+        measuring = _Measuring(cluster, segmind, size)
         return Measured(size, tuple(measuring.outcome(way) for way in WAYS))
 
 
 @dataclass
 class _Measuring:
-    rig: Rig
+    cluster: Cluster
+    segmind: RunningEmulator
     size: int
 
     def outcome(self, way: str) -> Outcome:
         above_idle = self._large(way)
-        left, unfinished, run = self._killed(way)
-        tries = max(row.tries for row in self.rig.airflow.rows(way, run) if row.task_id == "make_clip")
-        charged = [each for each in self.rig.segmind.ledger()["charges"] if each["charged"]]
-        return Outcome(way, _lines(way), above_idle, left, unfinished, tries, len(charged), str(run.state()))
+        left, unfinished, run = self._kill_in_the_middle(way)
+        attempts = max(row.try_number for row in run.rows("make_clip"))
+        charged = [each for each in self.segmind.ledger()["charges"] if each["charged"]]
+        return Outcome(way, _lines(way), above_idle, left, unfinished, attempts, len(charged), str(run.state()))
 
     def _large(self, way: str) -> float:
-        with _videos_of(self.size), watched(self.rig.airflow.scheduler_pid) as peak:
-            self._ended(self._started(way, f"{way}/large"))
-        stored = list(self.rig.storage.sizes(f"{way}/large/clips/").values())
+        with _videos_of(self.size), _watching(self._scheduler) as peak:
+            self._wait_for_end(self._start(way, f"{way}/large"))
+        stored = list(self.cluster.storage.sizes(f"{way}/large/clips/").values())
         if stored != [self.size]:
             raise RuntimeError(f"{way} stored {stored} bytes of {self.size}")
         return peak.above_idle
 
-    def _killed(self, way: str) -> tuple[tuple[str, ...], int, Run]:
-        before = self.rig.storage.unfinished_uploads()
+    def _kill_in_the_middle(self, way: str) -> tuple[tuple[str, ...], int, Run]:
+        before = self.cluster.storage.unfinished_uploads()
         with _videos_of(KILLED_SIZE):
-            run = self._started(way, f"{way}/killed", SLOW_BODY)
-            Waiting(RUN_SECONDS).until(
-                "the video to be fetched", lambda: self.rig.segmind.requests()["endpoints"]["media"] or None
+            run = self._start(way, f"{way}/killed", SLOW_BODY)
+            self.cluster.until(
+                "the video to be fetched", lambda: self.segmind.requests()["endpoints"]["media"] > 0
             )
             time.sleep(UNTIL_KILLED)
-            ((_, task),) = busy_workers(self.rig.airflow.scheduler_pid)
+            ((_, task),) = busy_workers(self._scheduler)
             task.kill()
             task.wait(RUN_SECONDS)
-            left = tuple(self.rig.storage.sizes(f"{way}/killed/clips/"))
-            unfinished = self.rig.storage.unfinished_uploads() - before
-            self._ended(run)
+            left = tuple(self.cluster.storage.sizes(f"{way}/killed/clips/"))
+            unfinished = self.cluster.storage.unfinished_uploads() - before
+            self._wait_for_end(run)
         return left, unfinished, run
 
-    def _started(self, way: str, folder: str, *faults: dict[str, Any]) -> Run:
-        self.rig.segmind.reset()
-        self.rig.segmind.faults(*faults)
-        self.rig.storage.bucket.put_object(Key=f"{folder}/images/mug.jpg", Body=IMAGE.read_bytes())
-        return self.rig.airflow.run(way, {"folder": folder, "conn_id": CONN_ID})
+    def _start(self, way: str, folder: str, *faults: dict[str, Any]) -> Run:
+        self.segmind.reset()
+        self.segmind.faults(*faults)
+        self.cluster.storage.bucket.put_object(Key=f"{folder}/images/mug.jpg", Body=IMAGE.read_bytes())
+        return self.cluster.run(way, {"folder": folder, "conn_id": CONN_ID})
 
-    def _ended(self, run: Run) -> None:
-        Waiting(RUN_SECONDS).until("the run", lambda: run.state() in ("success", "failed") or None)
+    def _wait_for_end(self, run: Run) -> None:
+        self.cluster.until("the run", run.has_ended)
+
+    @property
+    def _scheduler(self) -> int:
+        return self.cluster.process("scheduler-1").popen.pid
+
+
+class _Peak:
+    """
+    The most memory that a task had.
+
+    :param idle: MiB of a worker that has no task: a task is a fork of it.
+    """
+
+    def __init__(self, idle: float) -> None:
+        self.idle = idle
+        self.highest = idle
+
+    @property
+    def above_idle(self) -> float:
+        """MiB that a task had more."""
+        return self.highest - self.idle
+
+
+@contextmanager
+def _watching(scheduler: int) -> Iterator[_Peak]:
+    """
+    Watch all tasks for the length of a ``with`` block.
+
+    The kernel keeps each process's peak, so that none between two looks is missed but the very last.
+    """
+    workers = psutil.Process(scheduler).children()
+    peak = _Peak(median(_mib(worker.pid, "VmRSS") for worker in workers))
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(LOOK_EVERY):
+            for _, task in busy_workers(scheduler):
+                peak.highest = max(peak.highest, _mib(task.pid, "VmHWM"))
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield peak
+    finally:
+        stop.set()
+        watching.join()
+
+
+def _mib(pid: int, name: str) -> float:
+    """Return a figure of a process; 0 if the process is gone."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) / MIB
+    return 0.0
 
 
 def _videos_of(size: int) -> AbstractContextManager[object]:

@@ -8,7 +8,7 @@ from benchmarks.storing.measuring import Measured, Outcome
 NAMES = {"ours": "`KlingImageToVideoOperator` with `output_path`", "usual": "`@task` with the official client"}
 
 
-def told(measured: Measured) -> Section:
+def write_section(measured: Measured) -> Section:
     """Return the section."""
     mib = measured.size / 2**20
     text = f"""
@@ -18,7 +18,7 @@ a real S3 server: with this provider ([ours.py](storing/dags/ours.py)), and with
 
 Memory is what the task's process had at most, with a video of {mib:.0f} MiB, above an idle worker, whose fork it
 is and which has imported all. Then a task is killed with SIGKILL in the middle of fetching a video, and Airflow
-tries again.
+retries it.
 
 {table(HEADS, [_row(each) for each in measured.outcomes])}
 
@@ -34,7 +34,7 @@ HEADS = (
     "in the folder after the kill",
     "unfinished uploads",
     "the run then",
-    "tries",
+    "attempts",
     "videos paid for one",
 )
 
@@ -47,6 +47,6 @@ def _row(outcome: Outcome) -> list[object]:
         ", ".join(outcome.left) or "nothing",
         outcome.unfinished,
         outcome.state,
-        outcome.tries,
+        outcome.attempts,
         outcome.charged,
     ]

@@ -18,7 +18,7 @@ def run(folder: Path, *, long: bool) -> Section:
     # The triggerer imports this package, too: what measures must not be imported along with it.
     from benchmarks.triggerer import measuring, plan, story
 
-    rounds = plan.rounds(plan.DEFAULT_SIZES, plan.KINDS)
+    rounds = plan.rounds(plan.DEFAULT_SIZES)
     if long:
-        rounds += plan.rounds((plan.LONG_SIZE,), plan.KINDS, restart=False)
-    return story.told(measuring.measured(rounds), folder)
+        rounds += plan.rounds((plan.LONG_SIZE,), restart=False)
+    return story.write_section(measuring.measure(rounds), folder)

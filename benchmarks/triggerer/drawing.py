@@ -12,9 +12,8 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from benchmarks.triggerer.comparing import find, sizes, work_per_job
-from benchmarks.triggerer.kinds import Kind
-from benchmarks.triggerer.outcome import Outcome
+from benchmarks.triggerer.outcome import Outcome, find, sizes, work_per_job
+from benchmarks.triggerer.plan import Kind
 
 COLOURS = {Kind.SEGMIND: "#1b7f5c", Kind.HTTP: "#d98b2b", Kind.THREAD: "#b3473f", Kind.SLEEPING: "#9aa3ab"}
 _WIDTH = 0.2
@@ -23,7 +22,7 @@ _MILLI = 1000.0
 Figure = Callable[[Outcome], float | None]
 
 
-def drawn(outcomes: Sequence[Outcome], path: Path) -> Path:
+def draw(outcomes: Sequence[Outcome], path: Path) -> Path:
     """Draw the picture and return where it is."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
     _bars(left, outcomes, _work, "{:.0f}")

@@ -9,8 +9,11 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.report import Section, table
-from benchmarks.triggerer.comparing import (
+from benchmarks.triggerer.drawing import draw
+from benchmarks.triggerer.outcome import (
     NOTHING,
+    Lag,
+    Outcome,
     above_sleeping,
     find,
     memory_per_trigger,
@@ -18,11 +21,7 @@ from benchmarks.triggerer.comparing import (
     sizes,
     work_per_job,
 )
-from benchmarks.triggerer.drawing import drawn
-from benchmarks.triggerer.kinds import Kind
-from benchmarks.triggerer.lag import Lag
-from benchmarks.triggerer.outcome import Outcome
-from benchmarks.triggerer.plan import LARGEST_TOGETHER
+from benchmarks.triggerer.plan import LARGEST_TOGETHER, Kind
 
 TITLE = "Waiting in the triggerer"
 RAW = "triggerer.json"
@@ -30,7 +29,7 @@ PICTURE = "triggerer.png"
 _MILLI = 1000.0
 
 METHOD = """
-In each case one real `airflow triggerer`, with a database and an emulated Segmind of its own, waits over TLS for N
+In each case one real `airflow triggerer`, with its database and an emulated Segmind, waits over TLS for N
 jobs with Kling O1's durations (lognormal around 144.5 s, the same for all). The deferred task instances are put
 straight into the database; nothing else of Airflow runs. A job is finished when its result has reached its task.
 
@@ -45,12 +44,12 @@ The first trigger of a kind imports what it needs, once: about 0.3 s, which ten 
 """
 
 
-def told(outcomes: Sequence[Outcome], folder: Path) -> Section:
+def write_section(outcomes: Sequence[Outcome], folder: Path) -> Section:
     """Write the raw results and the picture to a folder, and return the section."""
     (folder / RAW).write_text(json.dumps([asdict(each) for each in outcomes], indent=1) + "\n")
     parts = [METHOD.strip(), _how(outcomes), *(_cpu(outcomes, size) for size in sizes(outcomes))]
     parts += [_memory(outcomes), _lag(outcomes), *_restarts(outcomes)]
-    return Section(TITLE, "\n\n".join(filter(None, parts)), drawn(outcomes, folder / PICTURE))
+    return Section(TITLE, "\n\n".join(filter(None, parts)), draw(outcomes, folder / PICTURE))
 
 
 def _how(outcomes: Sequence[Outcome]) -> str:

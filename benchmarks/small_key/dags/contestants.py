@@ -1,4 +1,4 @@
-"""Who takes part; the benchmark and its DAG file both read this."""
+"""The contestants. The benchmark and its DAG file both read this."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Contestant:
     :param name: Also the id of its DAG and the end of its connection's id.
     :param title: For the reader.
     :param waits: Where it waits; the official client does so in a PythonOperator.
-    :param limit_told: Whether its connection says what the key allows.
+    :param has_limit: Whether its connection says what the key allows.
     """
 
     name: str
     title: str
     waits: Waits
-    limit_told: bool = False
+    has_limit: bool = False
     retries: int = 0
 
     @property
@@ -43,9 +43,9 @@ class Contestant:
 
 
 FIELD = (
-    Contestant("deferred", "operator", Waits.TRIGGERER, limit_told=True),
+    Contestant("deferred", "operator", Waits.TRIGGERER, has_limit=True),
     Contestant("deferred_untold", "operator, limit not in the connection", Waits.TRIGGERER),
-    Contestant("worker", "operator, `deferrable=False`", Waits.WORKER, limit_told=True),
+    Contestant("worker", "operator, `deferrable=False`", Waits.WORKER, has_limit=True),
     Contestant("official", "official client", Waits.OFFICIAL),
     Contestant("official_retries", "official client, `retries=3`", Waits.OFFICIAL, retries=3),
 )

@@ -9,10 +9,7 @@ from statistics import fmean, median
 from benchmarks.report import spread, table
 from benchmarks.small_key.dags.contestants import Contestant
 from benchmarks.small_key.outcome import Outcome
-from benchmarks.small_key.race import Round
-from benchmarks.small_key.real_airflow import slots
-from benchmarks.small_key.segminds import PRICE
-from benchmarks.small_key.settings import Settings
+from benchmarks.small_key.settings import PRICE, Settings
 
 NONE = "-"
 JOB_SECONDS = 144.5
@@ -21,15 +18,18 @@ ENDPOINTS = ("submit", "status", "result", "history")
 ByContestant = Mapping[Contestant, Sequence[Outcome]]
 
 
-def text(rounds: Sequence[Round], settings: Settings) -> str:
-    """Return what a Section says."""
+def text(rounds: Sequence[Sequence[Outcome]], settings: Settings, database: str) -> str:
+    """
+    Return what a Section says.
+
+    :param rounds: The outcomes of each, in the order of the contestants.
+    """
     outcomes = {
-        contestant: [each.outcomes[place] for each in rounds]
-        for place, contestant in enumerate(settings.contestants)
+        contestant: [each[place] for each in rounds] for place, contestant in enumerate(settings.contestants)
     }
     return "\n\n".join(
         (
-            _setting(settings, rounds),
+            _setting(settings, len(rounds), database),
             "Tasks as Airflow counts them, payments as the emulators' ledgers do:",
             _results(outcomes),
             "The official client polls once a second, and raises the first 429 that it is answered. If the submit "
@@ -45,22 +45,22 @@ def text(rounds: Sequence[Round], settings: Settings) -> str:
     )
 
 
-def _setting(settings: Settings, rounds: Sequence[Round]) -> str:
-    repeated = f" Median of {len(rounds)} runs, and from where to where they went." if len(rounds) > 1 else ""
+def _setting(settings: Settings, rounds: int, database: str) -> str:
+    repeated = f" Median of {rounds} runs, and from where to where they went." if rounds > 1 else ""
     return (
         f"{settings.tasks} mapped Kling tasks each, on keys that allow {settings.rate} requests a minute, status "
         "polls included. All contestants are started at one moment in one real Airflow (API server, scheduler "
-        f"with LocalExecutor and {slots(settings)} slots, DAG processor, triggerer, {rounds[0].database}), each "
-        f"with an emulator and a key of its own. A job takes {JOB_SECONDS * settings.scale:.1f} s on average, "
+        f"with LocalExecutor and {settings.slots} slots, DAG processor, triggerer, {database}), each "
+        f"with a separate emulator and key. A job takes {JOB_SECONDS * settings.scale:.1f} s on average, "
         "drawn from the same seed for all. The official client (`segmind` 1.3.0) is called in a "
         "`PythonOperator`: `submit_async(…)`, then `wait()` with its defaults. `retries=0` unless something else "
-        f"is said; with `retries=3` there are 60 s between tries.{repeated}"
+        f"is said; with `retries=3` there are 60 s between attempts.{repeated}"
     )
 
 
 def _results(outcomes: ByContestant) -> str:
     heads = (
-        *("", "succeeded", "failed", "tries", "videos delivered", "videos paid", "paid for nothing"),
+        *("", "succeeded", "failed", "attempts", "videos delivered", "videos paid", "paid for nothing"),
         *("last video after", "each after it was made, median", "longest"),
     )
     return table(heads, [(each.title, *_result(found)) for each, found in outcomes.items()])
@@ -71,7 +71,7 @@ def _result(found: Sequence[Outcome]) -> tuple[str, ...]:
     return (
         _whole(each.states.get("success", 0) for each in found),
         _whole(each.states.get("failed", 0) for each in found),
-        _whole(sum(each.tries) for each in found),
+        _whole(sum(each.attempts) for each in found),
         _whole(each.delivered for each in found),
         _whole(each.charged for each in found),
         f"{spread([(each.charged - each.delivered) * PRICE for each in found])} USD",
