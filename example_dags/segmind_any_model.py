@@ -18,6 +18,6 @@ with DAG(
     SegmindInferenceOperator(
         task_id="run_model",
         model="{{ params.model }}",
-        parameters="{{ params.parameters }}",  # type: ignore[arg-type]
+        parameters="{{ params.parameters }}",
         timeout=300,
     )

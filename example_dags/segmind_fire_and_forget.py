@@ -30,4 +30,4 @@ with DAG(dag_id="segmind_fire_and_forget", schedule=None, tags=["segmind"]) as d
         print(f"{caption}: {video_url}")
 
     submit >> wait
-    publish(write_the_caption(), wait.output)
+    publish(write_the_caption(), wait.output)  # type: ignore[arg-type]

@@ -5,9 +5,9 @@ Both folders may be in an object store, ``s3://products/images/``, or on a disk.
 the workers: ``AIRFLOW__SEGMIND__ALLOWED_LOCAL_PATHS=/data/images,/data/clips``. The images may have any names:
 they are never rendered as templates, and each clip is called by its image.
 
-An image that has its clip is left out: so the DAG can be run again when more images have come, and pays for those
-alone. One run after the other: a new one knows nothing of requests that another has paid for. What has failed is
-cleared task by task.
+All images are mapped over, in the order of their names, and an image that has its clip costs nothing. So the DAG
+can be run again when more images have come, and pays for those alone. A run can be cleared, all of it or what has
+failed. One run after the other: a new one knows nothing of requests that another has paid for.
 """
 
 from __future__ import annotations
@@ -39,13 +39,10 @@ with DAG(
 
     @task
     def find_images(params: dict[str, str] | None = None) -> list[str]:
-        """Return each image that has no clip yet."""
+        """Return all images, each time in the same order: a cleared run gives each task the same image."""
         given = params or {}
-        images, clips = (
-            ObjectStoragePath(given[name], conn_id=given["conn_id"] or None) for name in ("images", "clips")
-        )
-        wanted = (image for image in images.iterdir() if image.suffix in IMAGES)
-        return [str(image) for image in wanted if not (clips / f"{image.name}.mp4").exists()]
+        images = ObjectStoragePath(given["images"], conn_id=given["conn_id"] or None)
+        return sorted(str(image) for image in images.iterdir() if image.suffix in IMAGES)
 
     make_clip = KlingImageToVideoOperator.partial(
         task_id="make_clip",
@@ -54,13 +51,15 @@ with DAG(
         output_path="{{ params.clips.rstrip('/') }}/",
         output_conn_id="{{ params.conn_id }}",
         name_output_after="start_image_url",
+        if_output_exists="skip",
+        map_index_template="{{ task.start_image_url.rpartition('/')[2][:100] }}",
         expected_duration="{{ params.expected_duration }}",
         retries=3,
     ).expand(start_image_url=find_images())
 
     @task
-    def publish(video_urls: list[str]) -> None:
-        """Stand in for whatever the clips are for."""
-        print(f"{len(list(video_urls))} new clips")
+    def publish(clips: list[str]) -> None:
+        """Stand in for whatever the clips are for. Of a new one it gets the URL, of an old one the path."""
+        print(f"{len(list(clips))} clips")
 
-    publish(make_clip.output)  # type: ignore[arg-type]
+    publish(make_clip.output)

@@ -1,10 +1,10 @@
-"""A DAG that makes a clip, and one that runs whenever there is a new one, and knows where it is."""
+"""A DAG that makes a clip, and one that runs whenever there are new ones, and knows where they are."""
 
 from __future__ import annotations
 
 from pendulum import datetime
 
-from airflow_provider_segmind.compat import DAG, Asset, Param, get_current_context, task
+from airflow_provider_segmind.compat import DAG, Asset, Param, get_current_context, task, triggering_events
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 
 CLIP = Asset("segmind://clips/product")
@@ -35,10 +35,13 @@ with DAG(
 ):
 
     @task(inlets=[CLIP])
-    def announce() -> str:
-        """Say what is new; ``output_path`` is among it, if the clip was stored."""
-        newest = get_current_context()["inlet_events"][CLIP][-1].extra
-        print(f"{newest['model']} made {newest['url']} for {newest['cost']} USD: request {newest['request_id']}")
-        return str(newest["url"])
+    def announce() -> list[str]:
+        """Say what is new. A run may be for several clips. One that was started by hand looks at the last clip."""
+        context = get_current_context()
+        events = triggering_events(context, CLIP) or list(context["inlet_events"][CLIP])[-1:]
+        extras = [event.extra or {} for event in events]
+        for new in extras:  # ``output_path`` is among it, if the clip was stored
+            print(f"{new['model']} made {new['url']} for {new['cost']} USD: request {new['request_id']}")
+        return [str(new["url"]) for new in extras]
 
     announce()
