@@ -24,10 +24,10 @@ CAPS = {
     "3.0": ("fastapi<0.117", "starlette<0.48", "pydantic<2.12"),
     "3.2": ("fastapi<0.137", "pydantic<2.13", "cadwyn<6.2", "svcs<26"),
 }
-EXTRAS = ("emulator",)
+EXTRAS = ("emulator", "redis")
 GROUPS = ("test", "check", "postgres", "bench")
 DATED_GROUPS = ("test", "postgres")
-NEWEST_GROUPS = ("storage",)
+NEWEST_GROUPS = ("browser", "celery", "docs", "mutants", "storage")
 NEWEST_EXTRAS = ("openlineage",)
 """With today's packages, only the newest Airflow is tested with these, as with its groups."""
 ALL_EXTRAS = (*EXTRAS, *NEWEST_EXTRAS)
@@ -58,7 +58,7 @@ def pin_dated(series: str, date: str) -> None:
 
 def pin_newest() -> None:
     """Write the newest of everything that can be had, of Airflow its betas, too."""
-    _compile("dated-newest.txt", list(BETAS), *_project(ALL_EXTRAS, DATED_GROUPS))
+    _compile("dated-newest.txt", list(BETAS), *_project(ALL_EXTRAS, (*DATED_GROUPS, "browser")))
 
 
 def pin_lowest() -> None:

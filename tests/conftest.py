@@ -1,15 +1,22 @@
-"""What all tests share: an Airflow of their own, in a folder that is thrown away."""
+"""What all tests share: an Airflow in a folder that is thrown away, and an emulated Segmind."""
 
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow_provider_segmind.emulator.running import RunningEmulator
 
 # A machine that is busy with other things makes examples slowly, and is not at fault.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -30,9 +37,60 @@ for _name in ("SEGMIND_API_KEY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
     os.environ.pop(_name, None)
 
 
+@pytest.fixture(scope="session")
+def _segmind() -> Iterator[RunningEmulator]:
+    from airflow_provider_segmind.emulator.running import running_emulator
+
+    with running_emulator(latency=0.3) as running:
+        yield running
+
+
+@pytest.fixture
+def no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let triggers fire at once, where there is no scheduler that has to hear of a deferral first."""
+    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "0")
+    monkeypatch.setattr("airflow_provider_segmind.triggers.deferral.DEFERRAL_REPORT_TIME", 0.0)
+
+
+@pytest.fixture
+def nothing_learned(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the rate of a key is shared: nowhere that another test has written."""
+    from airflow_provider_segmind.hooks import rate_ledger, worker_turns
+
+    folder = tmp_path_factory.mktemp("rates") / "shared"
+    monkeypatch.setattr(rate_ledger, "shared_folder", lambda: folder)
+    monkeypatch.setattr(worker_turns, "_loop", None)
+    yield folder
+    if worker_turns._loop is not None:
+        worker_turns._loop.call_soon_threadsafe(worker_turns._loop.stop)
+
+
+@pytest.fixture
+def emulator(
+    _segmind: RunningEmulator, no_scheduler: None, nothing_learned: Path, monkeypatch: pytest.MonkeyPatch
+) -> RunningEmulator:
+    """A Segmind whose jobs take 0.3 s, without a past, and the default connection to it."""
+    _segmind.reset()
+    monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(_segmind.connection()))
+    monkeypatch.setattr("airflow_provider_segmind.hooks.driving._early_results", {})  # of another world
+    return _segmind
+
+
 @pytest.fixture
 def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment that names no proxy. With REQUEST_METHOD in it, Python would take no notice of HTTP_PROXY."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """Return all that was logged or printed since the last call: versions of Airflow differ in where that goes."""
+
+    def all_of_it() -> str:
+        text = caplog.text + "".join(capfd.readouterr())
+        caplog.clear()
+        return text
+
+    return all_of_it

@@ -5,22 +5,23 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import psutil
 import pytest
-from airflow import __version__ as airflow_version
-from crash.dags.events import CASES, Case, Side
+from crash.dags.events import CASES, FORGETFUL, IN_FILES, Case, Side
 from crash.rounds import ROUND_SECONDS, Outcome, campaign
 from crash.table import markdown
-from packaging.version import Version
+
+from harness import processes_below
 
 ROUNDS = int(os.environ.get("ROUNDS", "1"))
 OPERATOR_CASES = [case for case in CASES if case.side is not Side.PLAIN]
 PLAIN = {"before_post": 1, "no_answer": 2, "before_persist": 2, "dropped": 2, "gateway_504": 2, "failed": 1}
-"""What the official client in a Python task pays: else the matrix would prove nothing."""
+"""What the official client in a Python task pays at least: else the matrix would prove nothing."""
 
 pytestmark = [
     pytest.mark.timeout(900 + (ROUNDS + 1) * ROUND_SECONDS),
-    pytest.mark.skipif(Version(airflow_version) < Version("3.3"), reason="only Airflow 3.3 and later remember"),
+    pytest.mark.skipif(
+        FORGETFUL and not IN_FILES, reason="the tasks may pay twice: `python -m tests.e2e.crash` shows which ones"
+    ),
 ]
 
 
@@ -31,11 +32,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rounds(root: Path) -> list[dict[Case, Outcome]]:
-    os.environ.setdefault("CRASH_LATEST_ROW", "45")  # not to wait for minutes for a row that never comes
+    os.environ.setdefault("CRASH_HISTORY_LAG", "45")  # not to wait for minutes for a row that never comes
     with campaign(root) as running:
         outcomes = [running.round() for _ in range(ROUNDS)]
         if any(not _died(outcomes, case) for case in OPERATOR_CASES):
-            # Airflow itself upset a try, so that the planned death did not happen.
+            # Airflow itself failed an attempt, so that the planned death did not happen.
             outcomes.append(running.round())
     print(markdown(outcomes))  # noqa: T201 - pytest shows it when something is wrong
     return outcomes
@@ -61,15 +62,8 @@ def test_one_video_is_paid_and_delivered(rounds: list[dict[Case, Outcome]], case
 )
 def test_what_a_python_task_pays(rounds: list[dict[Case, Outcome]], case: Case) -> None:
     for outcomes in rounds:
-        assert not outcomes[case].died or outcomes[case].charged == PLAIN[case.event.name], outcomes[case]
+        assert not outcomes[case].died or outcomes[case].charged >= PLAIN[case.event.name], outcomes[case]
 
 
 def test_nothing_is_left_running(rounds: list[dict[Case, Outcome]], root: Path) -> None:
-    assert [each for each in psutil.process_iter() if _cwd(each).is_relative_to(root)] == []
-
-
-def _cwd(process: psutil.Process) -> Path:
-    try:
-        return Path(process.cwd())
-    except psutil.Error:
-        return Path("/")
+    assert processes_below(root) == []

@@ -15,13 +15,15 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
+from harness import processes_below
+
 ROOT = Path(__file__).parents[2]
 SECONDS_FOR_ALL = 300.0
 SECONDS_FOR_A_STEP = 240.0
 
 
 class RunningDemo:
-    """A demo in a folder of its own, and what it has printed."""
+    """A demo in a new folder, and what it has printed."""
 
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         self.folder = folder
@@ -53,18 +55,11 @@ class RunningDemo:
 
     def survivors(self) -> list[psutil.Process]:
         """What still runs below the folder, in which every process of the demo is started."""
-        return [each for each in psutil.process_iter() if _cwd(each).is_relative_to(self.folder)]
+        return processes_below(self.folder)
 
 
 def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in ("LIVE", "SEGMIND_API_KEY")}
-
-
-def _cwd(process: psutil.Process) -> Path:
-    try:
-        return Path(process.cwd())
-    except psutil.Error:
-        return Path("/")
 
 
 @pytest.fixture
@@ -88,9 +83,11 @@ def test_a_clip_for_each_image_and_none_again(start):
 
     assert demo.ended() == 0, demo.printed
 
-    told = [demo.printed.find(word) for word in ("submitted:", "deferred:", "completed:", "again:", "Nothing was")]
-    assert told == sorted(told)
-    assert -1 not in told
+    positions = [
+        demo.printed.find(word) for word in ("submitted:", "deferred:", "completed:", "again:", "Nothing was")
+    ]
+    assert positions == sorted(positions)
+    assert -1 not in positions
     assert len(re.findall(r"video +http://127\.0\.0\.1:\d+/outputs/[0-9a-f-]{36}\.mp4\n", demo.printed)) == 3
     assert "default_pool: 0 occupied, 3 deferred" in demo.printed
     assert demo.printed.count("3 charges, 2.73 USD") == 2
@@ -103,13 +100,17 @@ def test_a_clip_for_each_image_and_none_again(start):
 
 
 @pytest.mark.interrupted
-def test_kept_running_until_it_is_told_to_stop(start):
+def test_kept_running_until_it_is_stopped(start):
     demo = start("--keep")
     demo.wait_for("no login")
 
     ui = re.search(r"Airflow's UI: (\S+)", demo.printed)[1]
     with urlopen(f"{ui}/api/v2/dags/segmind_folder_of_images/dagRuns") as response:  # noqa: S310 - on loopback
         assert json.load(response)["total_entries"] == 2
+    for dag_id, task_id in (("segmind_image_to_video", "make_clip"), ("segmind_fire_and_forget", "submit")):
+        with urlopen(f"{ui}/api/v2/dags/{dag_id}/dagRuns/~/taskInstances?task_id={task_id}") as response:  # noqa: S310
+            states = {each["task_id"]: each["state"] for each in json.load(response)["task_instances"]}
+        assert states[task_id] == ("failed" if task_id == "make_clip" else "success")
 
     demo.process.terminate()
 

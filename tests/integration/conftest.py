@@ -16,15 +16,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
-from tests.s3 import S3, s3_server
+from harness.storage import S3, s3_server
 
 HERE = Path(__file__).parent
-KEYS = (
-    *("request_id", "result", "metrics"),
-    *("output_path", "output_bytes", "output_sha256", "content_type"),
-)
-os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(HERE / "dags")
+KEYS = ("request_id", "summary", "result")
+DAGS = HERE / "dags"
+os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(DAGS)
 
 
 @dataclass(frozen=True)
@@ -36,31 +33,24 @@ class TaskRun:
     value: Any = None
     xcoms: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What the task has pushed of its request."""
+        return dict(self.xcoms["summary"])
 
-@pytest.fixture(scope="session")
-def _segmind() -> Iterator[RunningEmulator]:
-    with running_emulator(latency=0.3) as running:
-        yield running
-
-
-@pytest.fixture
-def emulator(_segmind: RunningEmulator, monkeypatch: pytest.MonkeyPatch) -> RunningEmulator:
-    """A Segmind whose jobs take 0.3 s, without a past, and the default connection to it."""
-    _segmind.reset()
-    monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(_segmind.connection()))
-    return _segmind
+    @property
+    def file(self) -> dict[str, Any]:
+        """What the task has pushed of its one file."""
+        (file,) = self.summary["files"]
+        return dict(file)
 
 
-@pytest.fixture
-def said(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
-    """Return all that was logged or printed since the last call: versions of Airflow differ in where that goes."""
+Run = Callable[..., dict[str, TaskRun]]
 
-    def all_of_it() -> str:
-        text = caplog.text + "".join(capfd.readouterr())
-        caplog.clear()
-        return text
 
-    return all_of_it
+@pytest.fixture(autouse=True)
+def _dags_test(no_scheduler: None) -> None:
+    """All of these tests run tasks with `airflow dags test`, or call them themselves."""
 
 
 @pytest.fixture(scope="session")
@@ -87,29 +77,51 @@ def _make_database() -> None:
 
 
 @pytest.fixture
-def run_dag(airflow_db: None) -> Callable[..., dict[str, TaskRun]]:
-    """Run ``airflow dags test`` and return how each task ended, by task id (and map index)."""
-    from airflow.cli import cli_parser
+def run_dag(run_dag_of: Callable[[Path], Run], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """
+    Run a DAG of ``dags/`` and return how each task ended, by task id (and map index).
+
+    Airflow reads all files of a folder, twice, and writes their DAGs to its database. So it is given a folder with
+    one file: all of them take twice as long.
+    """
 
     def run(dag_id: str, **conf: Any) -> dict[str, TaskRun]:
-        arguments = cli_parser.get_parser().parse_args(["dags", "test", dag_id, "--conf", json.dumps(conf)])
-        try:
-            arguments.func(arguments)
-        except (SystemExit, Exception) as end:  # noqa: BLE001 - a failed run is for the test to judge
-            sys.stdout.write(f"airflow dags test ended with {end!r}\n")
-        return _last_run(dag_id)
+        (file,) = [each for each in DAGS.glob("*.py") if f'("{dag_id}", ' in each.read_text()]
+        folder = tmp_path_factory.mktemp(dag_id)
+        shutil.copy(file, folder)
+        return run_dag_of(folder)(dag_id, **conf)
 
     return run
 
 
 @pytest.fixture
-def run_dag_of(run_dag: Callable[..., dict[str, TaskRun]], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Return what makes ``run_dag`` read another folder than the tests' own."""
+def run_dag_of(airflow_db: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Run]:
+    """
+    Return what runs the DAGs of a folder with ``airflow dags test``.
 
-    def of(folder: Path) -> Callable[..., dict[str, TaskRun]]:
+    A DAG finds the conf in ``SEGMIND_TEST_CONF``, too: what is not a template has to be known when it is parsed,
+    which the same process does.
+    """
+    from airflow.cli import cli_parser
+
+    def use(folder: Path) -> None:
         monkeypatch.setitem(os.environ, "AIRFLOW__CORE__DAGS_FOLDER", str(folder))
         monkeypatch.setattr("airflow.settings.DAGS_FOLDER", str(folder))
-        return run_dag
+
+    def of(folder: Path) -> Run:
+        use(folder)
+
+        def run(dag_id: str, **conf: Any) -> dict[str, TaskRun]:
+            use(folder)
+            monkeypatch.setitem(os.environ, "SEGMIND_TEST_CONF", json.dumps(conf))
+            arguments = cli_parser.get_parser().parse_args(["dags", "test", dag_id, "--conf", json.dumps(conf)])
+            try:
+                arguments.func(arguments)
+            except (SystemExit, Exception) as end:  # noqa: BLE001 - a failed run is for the test to judge
+                sys.stdout.write(f"airflow dags test ended with {end!r}\n")
+            return _last_run(dag_id)
+
+        return run
 
     return of
 

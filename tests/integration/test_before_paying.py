@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_segmind.emulator.running import RunningEmulator
-from tests.s3 import DOWN, S3
+from harness.storage import DOWN, S3
 
 Run = Callable[..., dict[str, Any]]
 MUG = Path(__file__).parents[2] / "example_dags" / "images" / "mug.jpg"

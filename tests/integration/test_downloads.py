@@ -26,9 +26,9 @@ from airflow_provider_segmind.exceptions import (
     OutputTooLargeError,
     SegmindError,
 )
-from airflow_provider_segmind.hooks import media
+from airflow_provider_segmind.hooks import downloads
 from airflow_provider_segmind.hooks.connection import SegmindConnection, read_connection
-from airflow_provider_segmind.hooks.media import fetched
+from airflow_provider_segmind.hooks.downloads import fetch_file
 from tests.raw_server import Answer, RawServer, answer_of, raw_server, trickle
 
 KEY = "SG_0123456789abcdef"
@@ -39,7 +39,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch, no_proxies: None) -> None:
-    monkeypatch.setattr(media, "LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr(downloads, "LONGEST_RESUME_PAUSE", 0.0)
 
 
 def connection(**extra: Any) -> SegmindConnection:
@@ -48,7 +48,7 @@ def connection(**extra: Any) -> SegmindConnection:
 
 
 def content(url: str, *, most_bytes: int = 10_000, by: SegmindConnection | None = None) -> bytes:
-    return b"".join(fetched(url, Download(most_bytes, "req-1"), by or connection(), "req-1"))
+    return b"".join(fetch_file(url, Download(most_bytes, "req-1"), by or connection(), "req-1"))
 
 
 def from_answers(*answers: Answer, **options: Any) -> tuple[bytes, RawServer]:
@@ -80,26 +80,26 @@ def test_a_file_that_shows_a_moment_later_is_fetched(status: str) -> None:
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "500 No"])
-def test_a_file_that_does_not_show_is_looked_for_again_by_the_next_try_of_the_task(status: str) -> None:
+def test_a_file_that_does_not_show_is_looked_for_again_by_the_next_attempt_of_the_task(status: str) -> None:
     with raw_server(answer_of(b"no", status=status)) as server:
-        with pytest.raises(DownloadError, match=r"clearing the task pays nothing.*request_id=req-1") as caught:
+        with pytest.raises(DownloadError, match=r"request_id=req-1") as caught:
             content(f"{server.url}/a.mp4")
         assert f"HTTP {status[:3]}" in str(caught.value)
-        assert len(server.requests) == media.ATTEMPTS
+        assert len(server.requests) == downloads.ATTEMPTS
 
 
 def test_a_file_that_is_older_than_segmind_keeps_one_is_gone_at_once() -> None:
     with raw_server(answer_of(b"no", status="404 Not Found")) as server:
-        download = Download(100, "req-1", produced_at=time.time() - 9 * 86400)
+        download = Download(100, "req-1", age=9 * 86400)
         with pytest.raises(OutputGoneError, match="req-1"):
-            list(fetched(f"{server.url}/a.mp4", download, connection(), "req-1"))
+            list(fetch_file(f"{server.url}/a.mp4", download, connection(), "req-1"))
         assert len(server.requests) == 1
 
 
 def test_the_pauses_are_long_enough_for_a_storage_to_catch_up(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(media, "LONGEST_PAUSE", 10.0)
-    monkeypatch.setattr(media.time, "sleep", pauses.append)
+    monkeypatch.setattr(downloads, "LONGEST_RESUME_PAUSE", 10.0)
+    monkeypatch.setattr(downloads.time, "sleep", pauses.append)
     with raw_server(answer_of(b"no", status="404 Not Found")) as server, pytest.raises(DownloadError):
         content(f"{server.url}/a.mp4")
     assert 15 <= sum(pauses) <= 30
@@ -171,7 +171,7 @@ def test_redirects_that_lead_back_end() -> None:
     with raw_server(answer_of(b"", "Location: /b", status="302 Found")) as server:
         with pytest.raises(DownloadError, match="redirects"):
             content(f"{server.url}/b")
-        assert len(server.requests) == media.MOST_REDIRECTS + 1
+        assert len(server.requests) == downloads.MOST_REDIRECTS + 1
 
 
 def test_half_a_redirect_is_not_followed() -> None:
@@ -272,7 +272,7 @@ def test_if_all_addresses_are_dead_it_may_pass(names: dict[str, Any], connected:
     with raw_server(WHOLE) as server, pytest.raises(DownloadError, match="refused") as caught:
         content(f"http://cdn.localhost:{port_of(server)}/a.mp4")
     assert caught.value.may_resume
-    assert connected == ["127.0.0.2", "127.0.0.3"] * media.ATTEMPTS
+    assert connected == ["127.0.0.2", "127.0.0.3"] * downloads.ATTEMPTS
 
 
 @pytest.mark.parametrize(
@@ -413,7 +413,7 @@ def test_an_encoding_that_cannot_be_undone_is_not_stored(header: str) -> None:
 
 
 def test_a_rest_in_another_encoding_is_not_taken() -> None:
-    with pytest.raises(DownloadError, match=r"changed meanwhile.*req-1"):
+    with pytest.raises(DownloadError, match=r"changed during.*req-1"):
         from_answers(WHOLE[:-100], partial(len(BODY) - 100, len(BODY), len(BODY), BODY, "Content-Encoding: gzip"))
 
 
@@ -457,7 +457,7 @@ def test_parts_that_overlap_are_put_together() -> None:
 
 
 def test_a_part_that_leaves_a_gap_is_not_taken() -> None:
-    with pytest.raises(DownloadError, match="asked for the rest"):
+    with pytest.raises(DownloadError, match="asked for the bytes"):
         from_answers(WHOLE[:-100], partial(len(BODY) - 10, len(BODY), len(BODY)))
 
 
@@ -538,10 +538,10 @@ def test_pages_and_other_files() -> None:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> SegmindConnection:
+def with_short_limits(monkeypatch: pytest.MonkeyPatch) -> SegmindConnection:
     """A connection that gives up after less than a second, and twice at most."""
-    monkeypatch.setattr(media, "SLOWEST_WINDOW", 0.6)
-    monkeypatch.setattr(media, "ATTEMPTS", 2)
+    monkeypatch.setattr(downloads, "SLOWEST_WINDOW", 0.6)
+    monkeypatch.setattr(downloads, "ATTEMPTS", 2)
     return connection(timeout=0.4)
 
 
@@ -566,50 +566,50 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> SegmindConnection:
     ],
 )
 def test_a_host_that_sends_a_little_now_and_then_does_not_hold_a_worker(
-    answer: Answer, impatient: SegmindConnection
+    answer: Answer, with_short_limits: SegmindConnection
 ) -> None:
     began = time.monotonic()
     with pytest.raises(DownloadError, match="too slow") as caught:
-        from_answers(answer, by=impatient)
+        from_answers(answer, by=with_short_limits)
     assert caught.value.may_resume
     assert time.monotonic() - began < 30
 
 
-def test_a_silent_connection_is_left_for_another_one(impatient: SegmindConnection) -> None:
+def test_a_silent_connection_is_left_for_another_one(with_short_limits: SegmindConnection) -> None:
     silent = trickle(WHOLE[:-100], b"")
-    received, server = from_answers(silent, partial(len(BODY) - 100, len(BODY), len(BODY)), by=impatient)
+    received, server = from_answers(silent, partial(len(BODY) - 100, len(BODY), len(BODY)), by=with_short_limits)
     assert (received, len(server.requests)) == (BODY, 2)
 
 
-def test_headway_that_is_too_slow_does_not_count(impatient: SegmindConnection) -> None:
+def test_headway_that_is_too_slow_does_not_count(with_short_limits: SegmindConnection) -> None:
     slow = trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"x")
     with raw_server(slow) as server:
         with pytest.raises(DownloadError, match="too slow"):
-            content(f"{server.url}/a.mp4", by=impatient)
+            content(f"{server.url}/a.mp4", by=with_short_limits)
         assert len(server.requests) == 2
 
 
 def test_a_file_takes_so_long_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(media, "LONGEST_DOWNLOAD", 1.0)
-    monkeypatch.setattr(media, "LEAST_SPEED", 1)
+    monkeypatch.setattr(downloads, "LONGEST_DOWNLOAD", 1.0)
+    monkeypatch.setattr(downloads, "LEAST_SPEED", 1)
     with pytest.raises(DownloadError, match=r"longer than.*req-1") as caught:
         from_answers(trickle(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 9), most_bytes=10**9)
     assert not caught.value.may_resume
 
 
-def test_a_storage_may_take_its_time(impatient: SegmindConnection) -> None:
+def test_a_storage_may_take_its_time(with_short_limits: SegmindConnection) -> None:
     """What waits to be written is not slow to come: neither limit counts it."""
     body = bytes(400_000)
     with raw_server(answer_of(body)) as server:
         received = 0
-        for piece in fetched(f"{server.url}/a.mp4", Download(10**6, "req-1"), impatient, "req-1"):
+        for piece in fetch_file(f"{server.url}/a.mp4", Download(10**6, "req-1"), with_short_limits, "req-1"):
             if not received:
                 time.sleep(1.5)
             received += len(piece)
         assert (received, len(server.requests)) == (len(body), 1)
 
 
-def test_a_handshake_that_takes_its_time_does_not_hold_a_worker(impatient: SegmindConnection) -> None:
+def test_a_handshake_that_takes_its_time_does_not_hold_a_worker(with_short_limits: SegmindConnection) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         stopping = threading.Event()
 
@@ -628,7 +628,7 @@ def test_a_handshake_that_takes_its_time_does_not_hold_a_worker(impatient: Segmi
         try:
             began = time.monotonic()
             with pytest.raises(DownloadError, match="req-1"):
-                content(f"https://127.0.0.1:{listener.getsockname()[1]}/a.mp4", by=impatient)
+                content(f"https://127.0.0.1:{listener.getsockname()[1]}/a.mp4", by=with_short_limits)
             assert time.monotonic() - began < 30
         finally:
             stopping.set()
@@ -638,7 +638,7 @@ def test_a_handshake_that_takes_its_time_does_not_hold_a_worker(impatient: Segmi
 def test_no_thread_is_left() -> None:
     before = threading.active_count()
     with raw_server(WHOLE) as server:
-        abandoned = fetched(f"{server.url}/a.mp4", Download(10_000, "req-1"), connection(), "req-1")
+        abandoned = fetch_file(f"{server.url}/a.mp4", Download(10_000, "req-1"), connection(), "req-1")
         next(abandoned)
         abandoned.close()
         content(f"{server.url}/a.mp4")
@@ -751,7 +751,7 @@ FUZZED_FOR = float(os.environ.get("FUZZ_SECONDS", "2"))
 
 
 def test_whatever_a_host_sends_ends_in_a_file_or_in_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(media, "ATTEMPTS", 2)
+    monkeypatch.setattr(downloads, "ATTEMPTS", 2)
     by = connection(timeout=1)
     samples = [
         WHOLE,

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import trustme
@@ -48,18 +49,20 @@ def submits(emulator: RunningEmulator) -> tuple[int, int]:
     return emulator.requests()["endpoints"]["submit"], emulator.ledger()["submits"]
 
 
-@pytest.mark.parametrize("status", [500, 502, 503])
-def test_a_submit_that_was_certainly_refused_is_sent_again(emulator: RunningEmulator, status: int) -> None:
-    emulator.faults({"on": "submit", "status": status, "count": 2})
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_submit_that_segmind_itself_could_not_serve_is_sent_again(
+    emulator: RunningEmulator, status: int
+) -> None:
+    emulator.faults({"on": "submit", "status": status, "count": 1})
     assert SegmindHook().submit(MODEL, PARAMETERS).request_id
-    assert submits(emulator) == (3, 1)
+    assert submits(emulator) == (2, 1)
 
 
 def test_but_not_for_ever(emulator: RunningEmulator) -> None:
     emulator.faults({"on": "submit", "status": 503})
     with pytest.raises(ServerError):
         SegmindHook().submit(MODEL, PARAMETERS)
-    assert submits(emulator) == (3, 0)
+    assert submits(emulator) == (2, 0)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,11 @@ def test_but_not_for_ever(emulator: RunningEmulator) -> None:
         {"status": 504},
         {"status": 504, "accepted": True},
         {"status": 524},
+        {"status": 502},
+        {"status": 502, "accepted": True},
+        {"status": 503, "body": "html", "accepted": True},
+        {"status": 500, "body": "empty", "accepted": True},
+        {"status": 503, "json": {"message": "Service Unavailable"}, "accepted": True},
         {"drop": "before"},
         {"drop": "after"},
         {"drop": "midway"},
@@ -157,7 +165,11 @@ def test_the_account_the_history_and_the_catalogue(emulator: RunningEmulator) ->
 def test_test_connection_is_free_and_says_what_is_wrong(
     emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert SegmindHook().test_connection() == (True, "Segmind accepts the API key. Balance: 100.00 USD.")
+    works, message = SegmindHook().test_connection()
+    assert works
+    assert message == (
+        "Segmind accepts the API key. Balance: 100.00 USD. The request history and uploads work, too."
+    )
     emulator.revoke_key(emulator.api_key)
     works, message = SegmindHook().test_connection()
     assert not works
@@ -169,7 +181,71 @@ def test_test_connection_is_free_and_says_what_is_wrong(
     assert SegmindHook().test_connection()[0] is False
 
 
-def test_a_connection_that_cannot_be_used_is_told_before_any_http(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("endpoint", "status", "field"),
+    [
+        ("credits", 401, "host"),
+        ("history", 403, "platform_url"),
+        ("history", 404, "platform_url"),
+        ("upload", 404, "storage_url"),
+        ("upload", 502, "storage_url"),
+    ],
+)
+def test_test_connection_says_which_address_failed(
+    endpoint: str, status: int, field: str, emulator: RunningEmulator
+) -> None:
+    emulator.faults({"on": endpoint, "status": status})
+    works, message = SegmindHook().test_connection()
+    assert not works
+    assert message.startswith(f"{field} is {emulator.url}")
+    assert f"HTTP {status}" in message
+    assert message.count(" failed: ") == 1
+    assert ("Balance: 100.00 USD" in message) is (endpoint != "credits")
+
+
+@pytest.mark.parametrize("field", ["platform_url", "storage_url"])
+def test_test_connection_tries_each_address(
+    field: str, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, emulator.url, **{field: "http://127.0.0.1:9"})
+    works, message = SegmindHook().test_connection()
+    assert not works
+    assert message.startswith(f"{field} is http://127.0.0.1:9, and it failed: ")
+
+
+def test_test_connection_uploads_nothing_and_pays_nothing(emulator: RunningEmulator) -> None:
+    SegmindHook().test_connection()
+    asked = emulator.requests()["endpoints"]
+    assert {name: count for name, count in asked.items() if count} == {"credits": 1, "history": 1, "upload": 1}
+    assert (emulator.ledger()["submits"], emulator.ledger()["balance"]) == (0, 100)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "localhost:{port}", "127.0.0.1:{port}/http"])
+def test_a_uri_without_a_scheme_is_enough_for_an_emulator(
+    address: str, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"segmind://:{emulator.api_key}@" + address.format(port=urlsplit(emulator.url).port)
+    monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", uri)
+    hook = SegmindHook()
+    works, message = hook.test_connection()
+    assert works, message
+    (url,) = hook.upload(["data:image/png;base64,aGk="])
+    assert url.startswith(("http://127.0.0.1", "http://localhost"))
+    assert hook.get_history().entries == ()
+    assert hook.submit("mock-text", {"prompt": "hello"}).request_id
+    assert emulator.requests()["endpoints"]["upload"] == 2
+
+
+def test_https_where_only_http_is_spoken_says_what_to_write(
+    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, emulator.url.replace("http:", "https:"))
+    works, message = SegmindHook().test_connection()
+    assert not works
+    assert "for plain http, write http:// before the host" in message
+
+
+def test_a_connection_that_cannot_be_used_is_reported_before_any_http(monkeypatch: pytest.MonkeyPatch) -> None:
     fields = {"conn_type": "segmind", "password": "SG_1", "extra": {"timeout": -1}}
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(fields))
     with pytest.raises(InvalidConnectionError, match="timeout of the connection 'other'"):
@@ -177,7 +253,7 @@ def test_a_connection_that_cannot_be_used_is_told_before_any_http(monkeypatch: p
 
 
 class _Talk(BaseHTTPRequestHandler):
-    """Answers as the server was told, and remembers what it was sent."""
+    """Answers as the server was it is set up, and remembers what it was sent."""
 
     server: Any
 
@@ -368,7 +444,7 @@ def test_test_connection_names_unknown_keys(emulator: RunningEmulator, monkeypat
     assert "'time_out'; did you mean 'timeout'?" in message
 
 
-def test_tls_is_checked_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_tls_is_checked_unless_switched_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)

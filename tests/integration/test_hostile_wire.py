@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_segmind.api.fingerprint import fingerprint
-from airflow_provider_segmind.api.resolve import LostSubmit
+from airflow_provider_segmind.api.unresolved_submit import UnresolvedSubmit
 from airflow_provider_segmind.exceptions import SubmitUnresolvedError, UnreadableResponseError
 from airflow_provider_segmind.hooks.segmind import SegmindHook
-from airflow_provider_segmind.triggers.events import read_traces
-from airflow_provider_segmind.triggers.lost_submit import SegmindLostSubmitTrigger
+from airflow_provider_segmind.triggers.events import read_search_event
+from airflow_provider_segmind.triggers.unresolved_submit import SegmindUnresolvedSubmitTrigger
 from tests.raw_server import RawServer, answer_of, raw_server
 
 
@@ -36,20 +36,22 @@ def test_a_submit_with_an_id_that_cannot_be_one_is_sent_once_and_unresolved(
 
 
 @pytest.mark.parametrize("bad", ["9" * 5000, "[" * 600 + "]" * 600, "[" * 100_000 + "]" * 100_000])
-def test_a_lost_submit_is_found_in_a_page_with_a_hostile_row(monkeypatch: pytest.MonkeyPatch, bad: str) -> None:
+def test_an_unresolved_submit_is_found_in_a_page_with_a_hostile_row(
+    monkeypatch: pytest.MonkeyPatch, bad: str
+) -> None:
     now = time.time()
     good = json.dumps({"request_id": "req-1", "model_name": "m", "created_at": now, "request_body": "{'a': 1}"})
     page = f'{{"data": [{{"request_id": "bad", "model_name": "m", "x": {bad}}}, {good}]}}'.encode()
     with raw_server(answer_of(page)) as server:
         connect(monkeypatch, server)
-        submit = LostSubmit("m", fingerprint("m", {"a": 1}), now - 5, now, now, now + 30)
+        submit = UnresolvedSubmit("m", fingerprint("m", {"a": 1}), now - 5, now, now, now + 30)
 
         async def event() -> Any:
-            trigger = SegmindLostSubmitTrigger("segmind_default", submit.as_json())
+            trigger = SegmindUnresolvedSubmitTrigger("segmind_default", submit.as_json())
             return (await anext(trigger.run())).payload
 
-        _, traces = read_traces(json.loads(json.dumps(asyncio.run(event()))))
-        assert traces.request_ids == ("req-1",)
+        _, matches = read_search_event(json.loads(json.dumps(asyncio.run(event()))))
+        assert matches.request_ids == ("req-1",)
         assert SegmindHook().get_history(model="m").unreadable == 1
 
 

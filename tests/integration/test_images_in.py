@@ -1,4 +1,4 @@
-"""Images from where they lie: a disk, and an S3 server on loopback. The emulator says what it got."""
+"""Images from a disk and from an S3 server on loopback. The emulator shows what it received."""
 
 from __future__ import annotations
 
@@ -62,10 +62,11 @@ def test_a_retry_does_not_upload_again(emulator: RunningEmulator, run_dag: Run) 
     assert (clip.state, clip.try_number, uploads(emulator)) == ("success", 2, 1)
 
 
-def test_a_lost_submit_is_found_by_what_was_sent(
+def test_an_unresolved_submit_is_found_by_what_was_sent(
     emulator: RunningEmulator, run_dag: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_segmind.durability.submission.LATEST_ROW", 3.0)
+    monkeypatch.setattr("airflow_provider_segmind.durability.submission.HISTORY_LAG", 3.0)
+    monkeypatch.setattr("airflow_provider_segmind.durability.submission.latest_usual_duration", lambda *_: 0.0)
     emulator.faults({"on": "submit", "drop": "after", "count": 1})
     clip = run_dag("kling", start_image_url=str(IMAGE))["clip"]
     assert (clip.state, clip.try_number, emulator.ledger()["submits"]) == ("success", 1, 1)
@@ -78,7 +79,7 @@ def test_what_is_no_image_fails_before_anything_is_sent(
     clip = run_dag("kling", start_image_url=str(tmp_path / "page.png"))["clip"]
     assert (clip.state, clip.try_number, emulator.requests()["total"]) == ("failed", 1, 0)
     log = said()
-    assert "no image by its content" in log
+    assert "is not an image" in log
     assert "start_image_url" in log
 
 
@@ -91,18 +92,18 @@ def test_an_image_in_s3_is_uploaded(emulator: RunningEmulator, run_dag: Run, buc
 
 
 @pytest.mark.parametrize(
-    ("place", "words"),
+    ("location", "words"),
     [
         (f"s3://{BUCKET}/missing.png", "does not exist"),
         (f"s3://{BUCKET}/folder", "is a folder"),
-        (f"s3://{BUCKET}", "cannot be read"),
+        (f"s3://{BUCKET}", "names a bucket, but no image"),
         ("s3://no-such-bucket/a.png", "does not exist"),
     ],
 )
-def test_what_s3_does_not_have_is_told(bucket: Any, place: str, words: str) -> None:
+def test_what_s3_does_not_have_is_reported(bucket: Any, location: str, words: str) -> None:
     bucket.put_object(Key="folder/a.png", Body=IMAGE.read_bytes())
     with pytest.raises(InvalidParameterError, match=words):
-        read_image("start_image_url", place, "storage")
+        read_image("start_image_url", location, "storage")
 
 
 @pytest.mark.parametrize("end", [" ", "\n", "\u3000", "\t"], ids=repr)
@@ -126,6 +127,6 @@ def test_the_name_of_an_image_forges_no_line_of_a_log(
     store = RecordStore(context, durable=False)
     submission = Submission(SegmindHook(), store, Claims(context), inputs, max_tries=1, timeout=9)
     with caplog.at_level("INFO"):
-        submission.begin()
+        submission.start()
     assert "a.png [2026-01-01] ERROR forged" in caplog.text
     assert "\x1b" not in caplog.text

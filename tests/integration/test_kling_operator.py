@@ -22,8 +22,8 @@ def test_the_url_of_the_video_is_the_return_value(
     request_id = clip.xcoms["request_id"]
     assert clip.state == "success"
     assert clip.value == f"{emulator.url}/outputs/{request_id}.mp4"
-    assert clip.xcoms["result"]["video"]["url"] == clip.value
-    assert clip.xcoms["metrics"]["cost"] == 0.91
+    assert clip.file["url"] == clip.value
+    assert (clip.summary["cost"], clip.xcoms["result"]) == (0.91, None)
     (charge,) = emulator.ledger()["charges"]
     assert charge["request_id"] == request_id
     assert charge["parameters"] == {
@@ -44,10 +44,23 @@ def test_fire_and_forget_returns_the_request_id(emulator: RunningEmulator, run_d
 def test_a_failed_request_follows_the_retries_and_is_not_charged(
     emulator: RunningEmulator, run_dag: Run, deferrable: bool
 ) -> None:
-    emulator.faults({"on": "submit", "count": 1, "outcome": "blocked"})
+    emulator.faults({"on": "submit", "count": 1, "outcome": "failed", "error": "CUDA out of memory"})
     clip = run_dag("kling", deferrable=deferrable)["clip"]
     assert (clip.state, clip.try_number) == ("success", 2)
     assert (emulator.ledger()["submits"], emulator.ledger()["count"]) == (2, 1)
+
+
+@MODES
+@pytest.mark.parametrize(
+    "fault", [{"outcome": "blocked"}, {"outcome": "failed", "error": "Unsupported image format"}]
+)
+def test_a_failure_that_would_come_again_uses_no_retry_and_is_not_charged(
+    emulator: RunningEmulator, run_dag: Run, deferrable: bool, fault: dict[str, Any]
+) -> None:
+    emulator.faults({"on": "submit", **fault})
+    clip = run_dag("kling", deferrable=deferrable)["clip"]
+    assert (clip.state, clip.try_number) == ("failed", 1)
+    assert (emulator.ledger()["submits"], emulator.ledger()["count"]) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +77,7 @@ def test_a_failed_request_follows_the_retries_and_is_not_charged(
     ],
     ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else "",
 )
-def test_what_no_retry_can_mend_fails_at_once(
+def test_what_no_retry_can_fix_fails_at_once(
     emulator: RunningEmulator,
     run_dag: Run,
     said: Callable[[], str],
@@ -79,7 +92,7 @@ def test_what_no_retry_can_mend_fails_at_once(
 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"status": 500}], ids=str)
-def test_what_a_retry_can_mend_follows_the_retries(
+def test_what_a_retry_can_fix_follows_the_retries(
     emulator: RunningEmulator, run_dag: Run, fault: dict[str, Any]
 ) -> None:
     emulator.faults({"on": "submit", "count": 1 if fault["status"] == 429 else 3, **fault})
@@ -116,7 +129,7 @@ def test_the_key_of_the_environment_is_used_and_never_shown(
 ) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_SEGMIND_DEFAULT")
     monkeypatch.setenv("SEGMIND_API_KEY", "SG_fedcba9876543210")
-    monkeypatch.setattr("airflow_provider_segmind.hooks.connection.GATEWAY_URL", emulator.url)
+    monkeypatch.setattr("airflow_provider_segmind.hooks.addresses.GATEWAY_URL", emulator.url)
     clip = run_dag("kling")["clip"]
     assert clip.state == "success"
     assert emulator.ledger()["charges"][0]["api_key_suffix"] == "3210"

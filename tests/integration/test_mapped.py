@@ -25,8 +25,9 @@ def test_mapped_tasks_with_the_same_parameters_each_get_their_own(
     lost: int,
 ) -> None:
     """They wait until no sibling's submit can be under way: three attempts of half a second here."""
-    monkeypatch.setattr("airflow_provider_segmind.durability.submission.LATEST_ROW", 3.0)
-    monkeypatch.setattr("airflow_provider_segmind.api.resolve.LOOK_AFTER", 0.5)
+    monkeypatch.setattr("airflow_provider_segmind.durability.submission.HISTORY_LAG", 3.0)
+    monkeypatch.setattr("airflow_provider_segmind.durability.submission.latest_usual_duration", lambda *_: 0.0)
+    monkeypatch.setattr("airflow_provider_segmind.api.history_search.FIRST_PAUSE", 0.5)
     connection = emulator.connection()
     connection["extra"]["timeout"] = 0.5
     monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(connection))

@@ -117,4 +117,4 @@ def test_a_request_that_failed_is_counted_by_its_reason_and_costs_nothing(
     clip = run_dag("kling")["clip"]
     counted = counters(statsd)
     assert (clip.state, "cost" in counted) == ("failed", False)
-    assert counted[f"failed.{KLING}.request_failed"] == counted["failed"] == clip.try_number
+    assert counted[f"failed.{KLING}.content_blocked"] == counted["failed"] == clip.try_number

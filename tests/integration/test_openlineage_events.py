@@ -1,4 +1,4 @@
-"""What OpenLineage is told, where its provider is installed: by Airflow's own listener, to a file."""
+"""What OpenLineage receives, where its provider is installed: Airflow's own listener writes it to a file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IMAGE = Path(__file__).parents[2] / "example_dags" / "images" / "mug.jpg"
 
 
 @pytest.fixture
-def told(emulator: RunningEmulator, airflow_db: None, tmp_path: Path) -> Any:
+def run_event(emulator: RunningEmulator, airflow_db: None, tmp_path: Path) -> Any:
     """Run a DAG in an Airflow that sends lineage, and return the last event about one of its tasks."""
 
     def run(dag: str = "kling", task: str = "clip", **conf: Any) -> dict[str, Any]:
@@ -42,9 +42,9 @@ def told(emulator: RunningEmulator, airflow_db: None, tmp_path: Path) -> Any:
     return run
 
 
-def test_images_files_and_the_request_of_a_run(told: Any, emulator: RunningEmulator, tmp_path: Path) -> None:
+def test_images_files_and_the_request_of_a_run(run_event: Any, emulator: RunningEmulator, tmp_path: Path) -> None:
     target = tmp_path / "clip.mp4"
-    event = told(
+    event = run_event(
         start_image_url=str(IMAGE),
         end_image_url="https://a:b@example.com/x.png?sig=1",
         output_path=str(target),
@@ -65,33 +65,33 @@ def test_images_files_and_the_request_of_a_run(told: Any, emulator: RunningEmula
 
 
 def test_a_run_that_stores_nothing_names_its_request_and_no_file(
-    told: Any, emulator: RunningEmulator, tmp_path: Path
+    run_event: Any, emulator: RunningEmulator, tmp_path: Path
 ) -> None:
     emulator.faults({"on": "media", "body": "html"})
-    event = told(start_image_url=str(IMAGE), output_path=str(tmp_path / "clip.mp4"))
+    event = run_event(start_image_url=str(IMAGE), output_path=str(tmp_path / "clip.mp4"))
     (charge,) = emulator.ledger()["charges"]
     assert event["eventType"] == "FAIL"
     assert event["run"]["facets"]["segmind_request"]["requestId"] == charge["request_id"]
     assert ([each["name"] for each in event["inputs"]], event["outputs"]) == ([str(IMAGE)], [])
 
 
-def test_an_output_that_expires_is_not_a_dataset(told: Any) -> None:
-    event = told(start_image_url=str(IMAGE))
+def test_an_output_that_expires_is_not_a_dataset(run_event: Any) -> None:
+    event = run_event(start_image_url=str(IMAGE))
     assert (event["eventType"], event["outputs"]) == ("COMPLETE", [])
     assert event["run"]["facets"]["segmind_request"]["cost"] > 0
 
 
-def test_the_blocking_call_names_its_request(told: Any) -> None:
-    event = told("models", "sync_image")
+def test_the_blocking_call_names_its_request(run_event: Any) -> None:
+    event = run_event("models", "sync_image")
     facet = event["run"]["facets"]["segmind_request"]
     assert (event["eventType"], event["outputs"], facet["model"]) == ("COMPLETE", [], "fast-text-to-image")
     assert facet["requestId"]
     assert facet["cost"] > 0
 
 
-def test_the_sensor_names_its_request(told: Any, emulator: RunningEmulator) -> None:
+def test_the_sensor_names_its_request(run_event: Any, emulator: RunningEmulator) -> None:
     request_id = SegmindHook().submit("fast-text-to-image", {"prompt": "a fox"}).request_id
-    event = told("sensors", "deferred", request_id=request_id)
+    event = run_event("sensors", "deferred", request_id=request_id)
     facet = event["run"]["facets"]["segmind_request"]
     assert (event["eventType"], event["outputs"], facet["requestId"]) == ("COMPLETE", [], request_id)
     assert facet["cost"] > 0

@@ -1,4 +1,4 @@
-"""The other operators and the sensor in a real Airflow, against a Segmind on loopback."""
+"""The other operators in a real Airflow, against a Segmind on loopback."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_segmind.emulator.running import RunningEmulator
-from airflow_provider_segmind.hooks.segmind import SegmindHook
+from tests.integration.test_xcoms import kept_bytes
 from tests.raw_server import raw_server, trickle
 
 Run = Callable[..., dict[str, Any]]
-WAYS = ("deferred", "poke", "reschedule", "soft")
 
 
 def test_any_model(emulator: RunningEmulator, run_dag: Run, said: Callable[[], str]) -> None:
@@ -29,68 +28,31 @@ def test_any_model(emulator: RunningEmulator, run_dag: Run, said: Callable[[], s
         "sync_image": "success",
         "sync_text": "success",
     }
-    assert tasks["image"].value == tasks["image"].xcoms["result"]["output"]
+    assert tasks["image"].value == tasks["image"].file["url"]
     assert isinstance(tasks["text"].value, str)
-    assert tasks["mock"].xcoms["metrics"]["cost"] == 0.5
+    assert tasks["mock"].summary["cost"] == 0.5
     assert "The model is retired" in log
     assert "No such model" in log
     assert tasks["sync_image"].value.startswith(emulator.url), "bytes are stored, and their URL returned"
-    assert tasks["sync_image"].xcoms["result"]["content_type"].startswith("image/")
+    assert tasks["sync_image"].file["url"] == tasks["sync_image"].value
+    assert tasks["sync_image"].file["content_type"].startswith("image/")
+    assert tasks["sync_image"].file["bytes"] > 0
     assert tasks["sync_image"].xcoms["request_id"]
-    assert tasks["sync_image"].xcoms["metrics"]["cost"] > 0
+    assert tasks["sync_image"].summary["cost"] > 0
     assert tasks["sync_text"].value
 
 
-def test_an_output_of_some_megabytes_is_delivered(emulator: RunningEmulator, run_dag: Run) -> None:
-    text = "words and words " * 200_000
+def test_an_output_of_some_megabytes_is_delivered_and_is_in_the_database_once(
+    emulator: RunningEmulator, run_dag: Run, said: Callable[[], str]
+) -> None:
+    text = "words and words " * 330_000
     body = {"status": "COMPLETED", "output": text, "metrics": {"cost": 0.0005}}
     emulator.faults({"on": "result", "model": "mock-text", "json": body})
     clip = run_dag("models")["text"]
     assert (clip.state, clip.value == text) == ("success", True)
+    assert len(text) < sum(kept_bytes("models", "text").values()) < len(text) + 1000
+    assert len(said()) < len(text) / 10
     assert emulator.ledger()["submits"] == 5
-
-
-def test_the_sensor_waits_and_delivers_in_every_way(emulator: RunningEmulator, run_dag: Run) -> None:
-    request_id = SegmindHook().submit("fast-text-to-image", {"prompt": "a fox"}).request_id
-    tasks = run_dag("sensors", request_id=request_id)
-    for way in WAYS:
-        assert tasks[way].state == "success", way
-        assert tasks[way].value == tasks[way].xcoms["result"]["output"]
-        assert tasks[way].xcoms["request_id"] == request_id
-        assert tasks[way].xcoms["metrics"]["cost"] > 0
-
-
-@pytest.mark.parametrize(
-    ("fault", "words"),
-    [
-        ({"outcome": "blocked"}, "The request failed at Segmind"),
-        ({"outcome": "stuck"}, "not finished after 2 s"),
-    ],
-    ids=["failed", "stuck"],
-)
-def test_the_sensor_fails_without_a_retry(
-    emulator: RunningEmulator,
-    run_dag: Run,
-    said: Callable[[], str],
-    fault: dict[str, Any],
-    words: str,
-) -> None:
-    emulator.faults({"on": "submit", **fault})
-    request_id = SegmindHook().submit("fast-text-to-image", {"prompt": "a fox"}).request_id
-    tasks = run_dag("sensors", request_id=request_id)
-    log = said()
-    assert {way: (tasks[way].state, tasks[way].try_number) for way in WAYS[:3]} == dict.fromkeys(
-        WAYS[:3], ("failed", 1)
-    )
-    assert tasks["soft"].state == "skipped"
-    assert words in log
-    assert request_id in log
-
-
-def test_a_sensor_without_an_id_says_so(run_dag: Run, said: Callable[[], str]) -> None:
-    tasks = run_dag("sensors", request_id="None")
-    assert {tasks[way].state for way in WAYS[:3]} == {"failed"}
-    assert "Invalid parameter: request_id" in said()
 
 
 def test_a_synchronous_run_that_is_stopped_is_not_paid_again(
@@ -101,4 +63,4 @@ def test_a_synchronous_run_that_is_stopped_is_not_paid_again(
         monkeypatch.setenv("AIRFLOW_CONN_NEVER_ANSWERS", json.dumps(connection))
         task = run_dag("sync_stopped")["run"]
         assert (task.state, task.try_number, len(server.requests)) == ("failed", 1, 1)
-    assert "It may have been charged" in said()
+    assert "The run may have been charged" in said()

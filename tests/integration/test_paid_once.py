@@ -24,9 +24,10 @@ REMEMBERS = Version(airflow_version) >= Version("3.3")
 
 @pytest.fixture(autouse=True)
 def _short_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row of the history is taken to come within 3 s here, not a minute."""
-    monkeypatch.setattr("airflow_provider_segmind.durability.submission.LATEST_ROW", 3.0)
-    monkeypatch.setattr("airflow_provider_segmind.api.resolve.LOOK_AFTER", 0.5)
+    """A row of the history is taken to come within 1.5 s here, not minutes."""
+    monkeypatch.setattr("airflow_provider_segmind.durability.submission.HISTORY_LAG", 1.5)
+    monkeypatch.setattr("airflow_provider_segmind.durability.submission.latest_usual_duration", lambda *_: 0.0)
+    monkeypatch.setattr("airflow_provider_segmind.api.history_search.FIRST_PAUSE", 0.5)
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     ],
     ids=lambda fault: " ".join(map(str, fault)),
 )
-def test_an_accepted_submit_without_an_answer_is_adopted(
+def test_an_accepted_submit_without_an_answer_is_found(
     emulator: RunningEmulator, run_dag: Run, deferrable: bool, fault: dict[str, Any], counted: Counter[str]
 ) -> None:
     emulator.faults({"on": "submit", "count": 1, **fault})
@@ -64,7 +65,7 @@ def test_an_accepted_submit_without_an_answer_is_adopted(
     assert (clip.state, clip.try_number) == ("success", 1)
     assert clip.xcoms["request_id"] == charge["request_id"]
     assert charge["request_id"] in clip.value
-    assert counted == {f"segmind.unresolved {KLING}": 1, f"segmind.adopted {KLING}": 1}
+    assert counted == {f"segmind.unresolved {KLING}": 1, f"segmind.resolved {KLING}": 1}
 
 
 @pytest.mark.parametrize("prompt", ["a\0b", "line\nbreaks\r\n\t", "🦊\u200d🔥 ünï"])
@@ -75,7 +76,7 @@ def test_it_is_found_whatever_characters_are_in_it(emulator: RunningEmulator, ru
 
 
 @MODES
-def test_a_submit_that_never_arrived_is_made_anew(
+def test_a_submit_that_never_arrived_is_sent_again(
     emulator: RunningEmulator, run_dag: Run, deferrable: bool
 ) -> None:
     emulator.faults({"on": "submit", "count": 1, "drop": "before"})
@@ -85,7 +86,7 @@ def test_a_submit_that_never_arrived_is_made_anew(
 
 @MODES
 def test_a_late_row_is_waited_for(run_dag: Run, monkeypatch: pytest.MonkeyPatch, deferrable: bool) -> None:
-    with running_emulator(latency=0.3, history_lag=1.5) as emulator:
+    with running_emulator(latency=0.3, history_lag=0.7) as emulator:
         monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(emulator.connection()))
         emulator.faults({"on": "submit", "count": 1, "drop": "after"})
         clip = run_dag("kling", deferrable=deferrable)["clip"]
@@ -99,7 +100,7 @@ def test_a_history_that_is_down_fails_without_a_second_submit(
     emulator.faults({"on": "submit", "count": 1, "drop": "after"}, {"on": "history", "status": 503})
     clip = run_dag("kling", deferrable=deferrable)["clip"]
     assert (clip.state, emulator.requests()["endpoints"]["submit"]) == ("failed", 1)
-    assert "the request history could not help" in said()
+    assert "the request history could not be searched" in said()
 
 
 def test_unless_the_user_would_rather_pay_twice_than_wait(emulator: RunningEmulator, run_dag: Run) -> None:
@@ -124,24 +125,24 @@ def test_what_is_not_remembered_is_not_submitted_again_when_the_search_breaks_of
         raise AirflowTaskTimeout("Timeout")
 
     monkeypatch.setattr(
-        "airflow_provider_segmind.hooks.waiting.time", SimpleNamespace(sleep=strike, time=time.time)
+        "airflow_provider_segmind.hooks.driving.time", SimpleNamespace(sleep=strike, time=time.time)
     )
     emulator.faults({"on": "submit", "count": 1, "drop": "before"})
     clip = run_dag("kling", deferrable=False, durable=False)["clip"]
     assert (clip.state, clip.try_number) == ("failed", 1)
     assert emulator.requests()["endpoints"]["submit"] == 1
-    assert "A submit had no clear answer, then the task broke off" in said()
+    assert "A request may have been submitted, then the task was interrupted" in said()
 
 
 def test_what_is_not_remembered_is_not_submitted_again_when_airflow_itself_breaks_off(
     emulator: RunningEmulator, run_dag: Run, monkeypatch: pytest.MonkeyPatch, said: Callable[[], str]
 ) -> None:
-    """As with an XCom backend whose connection is missing."""
+    """As with an asset that has been deleted meanwhile."""
 
     def missing(*_: Any) -> None:
-        raise AirflowException("the XCom backend has no connection")
+        raise AirflowException("there is no such asset")
 
-    monkeypatch.setattr("airflow_provider_segmind.operators.inference.push_result", missing)
+    monkeypatch.setattr("airflow_provider_segmind.operators.running.add_asset_extras", missing)
     clip = run_dag("kling", durable=False)["clip"]
     assert (clip.state, clip.try_number, emulator.ledger()["submits"]) == ("failed", 1, 1)
     assert emulator.ledger()["charges"][0]["request_id"] in said()
@@ -153,8 +154,8 @@ def test_the_deadline_costs_no_second_charge(
 ) -> None:
     emulator.faults({"on": "submit", "outcome": "stuck"})
     clip = run_dag("kling", deferrable=deferrable, timeout=1)["clip"]
-    tries = 3 if REMEMBERS else 1
-    assert (clip.state, clip.try_number, emulator.ledger()["submits"]) == ("failed", tries, 1)
+    attempts = 3 if REMEMBERS else 1
+    assert (clip.state, clip.try_number, emulator.ledger()["submits"]) == ("failed", attempts, 1)
     log = said()
     assert emulator.ledger()["charges"][0]["request_id"] in log
     assert "cannot cancel" in log
@@ -164,7 +165,7 @@ def test_the_deadline_costs_no_second_charge(
 def test_a_retry_goes_on_with_the_request_that_was_too_slow(
     emulator: RunningEmulator, run_dag: Run, counted: Counter[str]
 ) -> None:
-    emulator.faults({"on": "status", "json": {"status": "QUEUED"}, "count": 1})
+    emulator.faults({"on": "poll", "json": {"status": "QUEUED"}, "count": 1})
     clip = run_dag("kling", timeout=0.5, poll_interval=5)["clip"]
     assert (clip.state, clip.try_number, emulator.ledger()["submits"]) == ("success", 2, 1)
     assert counted == {f"segmind.submitted {KLING}": 1, f"segmind.reattached {KLING}": 1}
@@ -175,10 +176,10 @@ def test_a_retry_gets_the_video_of_an_expired_record_from_the_history(
     run_dag: Run, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     monkeypatch.setattr("airflow_provider_segmind.api.follow.REGISTRATION_GRACE", 0.0)
-    # No try is raced by a clock: the first is too late at its only look, and what follows finds no record.
+    # No attempt races a clock: the first is too late at its only look, and what follows finds no record.
     with running_emulator(latency=0.0, retention=0.0) as emulator:
         monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(emulator.connection()))
-        emulator.faults({"on": "status", "status": 200, "json": {"status": "QUEUED"}, "count": 1})
+        emulator.faults({"on": "poll", "status": 200, "json": {"status": "QUEUED"}, "count": 1})
         clip = run_dag("kling", timeout=0.001, poll_interval=5)["clip"]
         assert (clip.state, clip.try_number, emulator.ledger()["submits"]) == ("success", 2, 1)
     assert counted == {f"segmind.submitted {KLING}": 1, f"segmind.recovered {KLING}": 1}
@@ -189,7 +190,7 @@ def test_a_retry_gets_the_video_of_an_expired_record_from_the_history(
 def test_a_retry_with_other_parameters_pays_nothing_more(
     emulator: RunningEmulator, run_dag: Run, deferrable: bool, said: Callable[[], str]
 ) -> None:
-    emulator.faults({"on": "status", "json": {"status": "QUEUED"}, "count": 1})
+    emulator.faults({"on": "poll", "json": {"status": "QUEUED"}, "count": 1})
     clip = run_dag("resigned", deferrable=deferrable, timeout=0.5, poll_interval=5)["clip"]
     assert (clip.state, emulator.ledger()["submits"]) == ("success", 1)
     assert clip.try_number > 1
@@ -201,7 +202,7 @@ def test_parameters_that_become_wrong_do_not_lose_the_request(
     emulator: RunningEmulator, run_dag: Run, said: Callable[[], str]
 ) -> None:
     """The second attempt of this task renders an empty prompt."""
-    emulator.faults({"on": "status", "json": {"status": "QUEUED"}, "count": 1})
+    emulator.faults({"on": "poll", "json": {"status": "QUEUED"}, "count": 1})
     clip = run_dag("resigned", timeout=0.5, poll_interval=5, later_prompt="")["clip"]
     (charge,) = emulator.ledger()["charges"]
     assert clip.state == "failed"
@@ -213,10 +214,10 @@ def test_parameters_that_become_wrong_do_not_lose_the_request(
 
 @MODES
 @pytest.mark.skipif(not REMEMBERS, reason="only Airflow 3.3 and later remember; the tests run there too")
-def test_a_lost_submit_is_found_though_its_parameters_have_changed(
+def test_an_unresolved_submit_is_found_though_its_parameters_have_changed(
     emulator: RunningEmulator, run_dag: Run, deferrable: bool
 ) -> None:
-    emulator.faults({"on": "submit", "drop": "after", "count": 1}, {"on": "history", "status": 503, "count": 9})
+    emulator.faults({"on": "submit", "drop": "after", "count": 1}, {"on": "history", "status": 503, "count": 5})
     clip = run_dag("resigned", deferrable=deferrable)["clip"]
     assert (clip.state, emulator.ledger()["submits"]) == ("success", 1)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_segmind.emulator.running import RunningEmulator
-from tests.s3 import S3
+from harness.storage import S3
 
 IMAGE = Path(__file__).parents[2] / "example_dags" / "images" / "mug.jpg"
 
@@ -29,5 +29,5 @@ def test_paths_are_read_and_written_with_their_own_connection(
     assert {name: task.state for name, task in tasks.items()} == dict.fromkeys(tasks, "success")
     names = ["clip [1].mp4", "clip [2].mp4", "mug [1].jpg"]
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted(storage.contents("paths/")) == names
-    assert tasks["s3"].xcoms["output_path"] == "s3://products/paths/clip [1].mp4"
-    assert tasks["disk"].xcoms["output_path"] == f"{tmp_path}/clip [1].mp4"
+    assert tasks["s3"].file["output_path"] == "s3://products/paths/clip [1].mp4"
+    assert tasks["disk"].file["output_path"] == f"{tmp_path}/clip [1].mp4"

@@ -11,7 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_segmind.emulator.running import RunningEmulator
-from tests.s3 import S3
+from harness.storage import S3
 
 pytestmark = pytest.mark.long
 
@@ -47,11 +47,11 @@ def run_readme(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Run:
-    """Run the DAG that the README has, from a file of its own."""
+    """Run the DAG that the README has, from a separate file."""
     (tmp_path / "product_clips.py").write_text(readme_dag)
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(storage.connection))
     storage.bucket.objects.all().delete()
-    # A task is a process of its own, and has seen no folder before.
+    # Each task is a separate process, and has seen no folder before.
     ObjectStoragePath("s3://products", conn_id="aws_default").fs.invalidate_cache()
     return run_dag_of(tmp_path)
 
@@ -88,9 +88,10 @@ def test_a_clip_for_each_image_and_tomorrow_for_the_new_ones(
     assert emulator.ledger()["count"] == 2
 
     storage.bucket.put_object(Key="images/new.jpg", Body=image)
-    # A task is a process of its own, and has seen no folder before.
+    # Each task is a separate process, and has seen no folder before.
     ObjectStoragePath("s3://products", conn_id="aws_default").fs.invalidate_cache()
     tasks = run_readme("product_clips")
-    assert tasks["make_clip[0]"].xcoms["output_path"].endswith("products/clips/new.jpg.mp4")
+    assert tasks["make_clip[1]"].file["output_path"].endswith("products/clips/new.jpg.mp4")
+    assert [tasks[f"make_clip[{index}]"].summary["cost"] for index in (0, 2)] == [0.0, 0.0]
     assert sorted(storage.contents("clips/")) == ["a mug.jpg.mp4", "new.jpg.mp4", "ü.jpg.mp4"]
     assert emulator.ledger()["count"] == 3

@@ -1,4 +1,4 @@
-"""Outputs in their place: under exactly their name, as what they are, and known before anything is paid."""
+"""Outputs where they belong: under exactly their name, as what they are, and known before anything is paid."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ from airflow_provider_segmind.exceptions import (
     UnwritableOutputError,
 )
 from airflow_provider_segmind.hooks.connection import read_connection
-from airflow_provider_segmind.hooks.media import fetched
-from airflow_provider_segmind.media import places
+from airflow_provider_segmind.hooks.downloads import fetch_file
+from airflow_provider_segmind.media import storages
+from airflow_provider_segmind.media.content_type import HEAD
 from airflow_provider_segmind.media.reading import read_image
 from airflow_provider_segmind.media.storing import Fetch, OutputStore, StoredOutput
+from harness.storage import DOWN, S3
 from tests.raw_server import RawServer, answer_of, raw_server, trickle
-from tests.s3 import DOWN, S3
 
 MP4 = b"\x00\x00\x00\x1cftypisom\x00\x00\x02\x00isomiso2mp41" + bytes(2000)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
@@ -88,7 +89,7 @@ def serve(request: pytest.FixtureRequest) -> Iterator[Callable[..., RawServer]]:
 
 def fetching(server: RawServer) -> Fetch:
     connection = read_connection("c", password="SG_0123456789abcdef", host=server.url, extra={})
-    return lambda url, download, request_id: fetched(url, download, connection, request_id)
+    return lambda url, download, request_id: fetch_file(url, download, connection, request_id)
 
 
 def names_in(folder: Path) -> list[str]:
@@ -248,7 +249,7 @@ def test_a_storage_that_is_down_may_be_tried_again(storage: S3, monkeypatch: pyt
 def test_a_storage_that_does_not_answer_is_not_waited_for_long(
     storage: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "PATIENCE", 0.5)
+    monkeypatch.setattr(storages, "CALL_TIMEOUT", 0.5)
     with raw_server(trickle(b"", b"")) as server:
         extra = {"endpoint_url": server.url, "region_name": "us-east-1"}
         connection = {"conn_type": "aws", "login": "key", "password": "secret", "extra": extra}
@@ -260,13 +261,13 @@ def test_a_storage_that_does_not_answer_is_not_waited_for_long(
 
 
 def test_without_a_login_s3_is_asked_for_images_only(storage: S3, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A public bucket, and a storage at no address of its own in the connection: as that of Amazon."""
+    """A public bucket, in a storage for which the connection has no endpoint, such as Amazon S3."""
     storage.bucket.put_object(Key="public/a.png", Body=PNG, ACL="public-read")
     monkeypatch.setenv("AWS_ENDPOINT_URL", storage.connection["extra"]["endpoint_url"])
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AIRFLOW_CONN_PUBLIC", json.dumps({"conn_type": "aws"}))
     assert read_image("image", "s3://products/public/a.png", "public").content == PNG
-    with pytest.raises(InvalidParameterError, match=r"does not exist\. .* without a login: input_conn_id"):
+    with pytest.raises(InvalidParameterError, match=r"does not exist\. .* without credentials; input_conn_id"):
         read_image("image", "s3://products/public/missing.png", "public")
     with pytest.raises(InvalidParameterError, match=r"output_conn_id: there are no credentials"):
         check("s3://products/public/a.mp4", "public")
@@ -315,10 +316,10 @@ def test_a_rejected_key_is_reported_with_the_connection(storage: S3, monkeypatch
         (b"MZ\x90\x00" + bytes(100), "application/octet-stream", "/a.exe", "a program"),
         (b"#!/bin/sh\nrm -rf /", "video/mp4", "/a.mp4", "a script"),
         (b"<?php echo 1;", "application/octet-stream", "/a.php", "a script"),
-        (b'{"error": "expired"}', "video/mp4", "/a", "JSON, and not video/mp4"),
-        (b"<?xml version='1.0'?><Error/>", "application/octet-stream", "/a.mp4", "XML, and not video/mp4"),
-        (b"Not found", "image/png", "/a", "text, and not image/png"),
-        (b"Not found", "audio/mpeg", "/a", "text, and not audio/mpeg"),
+        (b'{"error": "expired"}', "video/mp4", "/a", "JSON, not video/mp4"),
+        (b"<?xml version='1.0'?><Error/>", "application/octet-stream", "/a.mp4", "XML, not video/mp4"),
+        (b"Not found", "image/png", "/a", "text, not image/png"),
+        (b"Not found", "audio/mpeg", "/a", "text, not audio/mpeg"),
         (b"", "video/mp4", "/a.mp4", "empty"),
     ],
 )
@@ -331,7 +332,7 @@ def test_what_is_no_output_is_not_stored(
         stored(serve(body, content_type), path, url=url)
     assert caught.value.request_id == REQUEST
     assert not caught.value.may_resume
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_no_output_is_not_stored_in_s3(serve: Any, storage: S3) -> None:
@@ -407,17 +408,17 @@ def test_a_name_that_is_too_long_is_refused_before_the_submit_and_not_cut(tmp_pa
 def test_several_files_in_a_folder_get_numbers(serve: Any, tmp_path: Path) -> None:
     server = serve(PNG, "image/png")
     store = OutputStore(f"{tmp_path}/", None, LIMIT, fetching(server), name="mug.jpg")
-    outputs = store.store([f"{server.url}/a"] * 3, REQUEST)
+    outputs = list(store.store([f"{server.url}/a"] * 3, REQUEST))
     names = ["mug.jpg-1.png", "mug.jpg-2.png", "mug.jpg-3.png"]
     assert [Path(each.path).name for each in outputs] == names_in(tmp_path) == names
-    assert store.store([f"{server.url}/a"] * 3, REQUEST, outputs) == outputs
+    assert list(store.store([f"{server.url}/a"] * 3, REQUEST, outputs)) == outputs
     assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize("name", ["x" * 251 + ".png", ".env", "noend", "ü" * 127, "a.b.c"])
 def test_numbers_fit_into_any_name(serve: Any, tmp_path: Path, name: str) -> None:
     server = serve(PNG, "image/png")
-    OutputStore(f"{tmp_path}/{name}", None, LIMIT, fetching(server)).store([f"{server.url}/a"] * 12, REQUEST)
+    list(OutputStore(f"{tmp_path}/{name}", None, LIMIT, fetching(server)).store([f"{server.url}/a"] * 12, REQUEST))
     found = names_in(tmp_path)
     assert len({each.lower() for each in found}) == 12
     assert all(each.startswith(name[:1]) and each.endswith((".png", ".c")) for each in found)
@@ -426,15 +427,13 @@ def test_numbers_fit_into_any_name(serve: Any, tmp_path: Path, name: str) -> Non
 def test_the_limit_is_that_of_all_files_together(serve: Any, tmp_path: Path) -> None:
     server = serve(PNG, "image/png")
     store = OutputStore(f"{tmp_path}/", None, 2 * len(PNG) + 1, fetching(server))
-    kept: list[tuple[str, int]] = []
+    stored: list[str] = []
     with pytest.raises(
-        OutputTooLargeError, match=rf"together .* {2 * len(PNG) + 1}: .* have {2 * len(PNG)}"
+        OutputTooLargeError, match=rf"together .*\({2 * len(PNG) + 1}\): .* have {2 * len(PNG)}"
     ) as caught:
-        store.store(
-            [f"{server.url}/a"] * 3, REQUEST, (), lambda each, number: kept.append((each.path[-6:], number))
-        )
+        stored.extend(each.path[-6:] for each in store.store([f"{server.url}/a"] * 3, REQUEST))
     assert caught.value.request_id == REQUEST
-    assert kept == [("-1.png", 1), ("-2.png", 2)]
+    assert stored == ["-1.png", "-2.png"]
     assert len(names_in(tmp_path)) == 2
 
 
@@ -442,9 +441,10 @@ def test_what_went_wrong_after_the_submit_names_the_request(
     serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = serve(MP4)
+    store = OutputStore(f"{tmp_path}/a.mp4", None, LIMIT, fetching(server))
     monkeypatch.setenv("AIRFLOW__SEGMIND__ALLOWED_LOCAL_PATHS", "/nowhere")
     with pytest.raises(OutputNotStoredError, match="allowed_local_paths") as caught:
-        OutputStore(f"{tmp_path}/a.mp4", None, LIMIT, fetching(server)).store([f"{server.url}/a.mp4"], REQUEST)
+        list(store.store([f"{server.url}/a.mp4"], REQUEST))
     assert caught.value.request_id == REQUEST
 
 
@@ -489,10 +489,11 @@ def _partial_names(serve: Any, folder: Path) -> list[str]:
     server, seen = serve(MP4), []
 
     def fetch(url: str, download: Download, request_id: str) -> Iterator[bytes]:
-        seen.extend(names_in(folder))
         yield from fetching(server)(url, download, request_id)
+        yield bytes(HEAD)
+        seen.extend(names_in(folder))
 
-    OutputStore(f"{folder}/clip.mp4", None, LIMIT, fetch).store([f"{server.url}/a.mp4"], REQUEST)
+    list(OutputStore(f"{folder}/clip.mp4", None, LIMIT, fetch).store([f"{server.url}/a.mp4"], REQUEST))
     (folder / "clip.mp4").unlink()
     return seen
 
@@ -505,13 +506,14 @@ def test_two_attempts_at_the_same_time_do_not_spoil_each_other(
     path, conn_id = (
         (f"{tmp_path}/clip.mp4", None) if where == "disk" else ("s3://products/two/clip.mp4", "storage")
     )
-    half, on = threading.Event(), threading.Event()
+    half, on, long = threading.Event(), threading.Event(), MP4 + bytes(HEAD)
 
     def slow(url: str, download: Download, request_id: str) -> Iterator[bytes]:
-        yield MP4[:1000]
+        yield long[:HEAD]
+        yield long[HEAD:-1]
         half.set()
         assert on.wait(60)
-        yield MP4[1000:]
+        yield long[-1:]
 
     outcome: list[Any] = []
 
@@ -524,12 +526,12 @@ def test_two_attempts_at_the_same_time_do_not_spoil_each_other(
     thread = threading.Thread(target=first)
     thread.start()
     assert half.wait(60)
-    second = stored(serve(MP4), path, conn_id)
-    assert _content(storage, tmp_path, where) == {"clip.mp4": MP4}
+    second = stored(serve(long), path, conn_id)
+    assert _content(storage, tmp_path, where) == {"clip.mp4": long}
     on.set()
     thread.join(60)
     assert outcome == [second]
-    assert _content(storage, tmp_path, where) == {"clip.mp4": MP4}
+    assert _content(storage, tmp_path, where) == {"clip.mp4": long}
 
 
 def _content(storage: S3, folder: Path, where: str) -> dict[str, bytes]:
@@ -554,12 +556,12 @@ def test_a_path_that_names_its_own_connection(serve: Any, storage: S3) -> None:
     assert output.path == "s3://products/own/clip [1].mp4"
     assert storage.contents("own/") == {"clip [1].mp4": MP4}
     assert stored(serve(MP4), str(path), "storage").path == output.path, "as str() of it, with the same connection"
-    for place, conn_id in ((str(path), None), (str(path), "web"), (path, "web")):
+    for location, conn_id in ((str(path), None), (str(path), "web"), (path, "web")):
         with pytest.raises(InvalidParameterError, match="output_conn_id"):
-            check(place, conn_id)
+            check(location, conn_id)
 
 
-def test_a_pathlib_path_is_a_place(serve: Any, tmp_path: Path) -> None:
+def test_a_pathlib_path_is_a_location(serve: Any, tmp_path: Path) -> None:
     assert stored(serve(MP4), tmp_path / "clip.mp4").path == f"{tmp_path}/clip.mp4"
 
 

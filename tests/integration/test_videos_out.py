@@ -26,10 +26,10 @@ from airflow_provider_segmind.exceptions import (
     OutputRefusedError,
     OutputTooLargeError,
 )
-from airflow_provider_segmind.hooks import media
+from airflow_provider_segmind.hooks import downloads
 from airflow_provider_segmind.hooks.connection import SegmindConnection, read_connection
-from airflow_provider_segmind.hooks.media import fetched
-from airflow_provider_segmind.media.storing import Fetch, OutputStore
+from airflow_provider_segmind.hooks.downloads import fetch_file
+from airflow_provider_segmind.media.storing import Fetch, OutputStore, StoredOutput
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 
 Run = Callable[..., dict[str, Any]]
@@ -38,7 +38,7 @@ KEY = "SG_0123456789abcdef"
 
 
 @pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "blocking"])
-def test_a_video_is_stored_and_told(
+def test_a_video_is_stored_and_reported(
     emulator: RunningEmulator, run_dag: Run, tmp_path: Path, deferrable: bool
 ) -> None:
     target = tmp_path / "new folder" / "clip.mp4"
@@ -46,10 +46,10 @@ def test_a_video_is_stored_and_told(
     content = target.read_bytes()
     assert (clip.state, content[4:8]) == ("success", b"ftyp")
     assert clip.value.endswith(f"{clip.xcoms['request_id']}.mp4")
-    assert clip.xcoms["output_path"] == str(target)
-    assert clip.xcoms["output_bytes"] == len(content)
-    assert clip.xcoms["output_sha256"] == hashlib.sha256(content).hexdigest()
-    assert clip.xcoms["content_type"] == "video/mp4"
+    assert clip.file["output_path"] == str(target)
+    assert clip.file["bytes"] == len(content)
+    assert clip.file["sha256"] == hashlib.sha256(content).hexdigest()
+    assert clip.file["content_type"] == "video/mp4"
     assert [path.name for path in target.parent.iterdir()] == ["clip.mp4"]
 
 
@@ -73,9 +73,9 @@ def test_a_text_is_stored_as_what_it_is(
 ) -> None:
     emulator.faults({"on": "result", "json": {"status": "COMPLETED", "output": text}})
     task = run_dag("pictures", output_path=f"{tmp_path}/")["pictures"]
-    assert (task.state, task.xcoms["content_type"]) == ("success", content_type)
+    assert (task.state, task.file["content_type"]) == ("success", content_type)
     assert [path.name for path in tmp_path.iterdir()] == [f"{task.xcoms['request_id']}{suffix}"]
-    assert Path(task.xcoms["output_path"]).read_text() == text
+    assert Path(task.file["output_path"]).read_text() == text
 
 
 @pytest.mark.parametrize("output", ["https://example.com/a b.mp4", "data:image/png;base64,AAAA", "", " \n"])
@@ -89,7 +89,7 @@ def test_a_video_is_stored_in_s3(emulator: RunningEmulator, run_dag: Run, bucket
     stored = {each.key: each.get()["Body"].read() for each in bucket.objects.filter(Prefix="out/")}
     assert clip.state == "success"
     assert list(stored) == ["out/clip ü.mp4"], "nothing else is left there"
-    assert clip.xcoms["output_sha256"] == hashlib.sha256(stored["out/clip ü.mp4"]).hexdigest()
+    assert clip.file["sha256"] == hashlib.sha256(stored["out/clip ü.mp4"]).hexdigest()
 
 
 def test_a_download_that_breaks_off_goes_on_where_it_did(
@@ -98,14 +98,14 @@ def test_a_download_that_breaks_off_goes_on_where_it_did(
     emulator.faults({"on": "media", "drop": "midway", "count": 2})
     clip = run_dag("kling", output_path=str(tmp_path / "clip.mp4"))["clip"]
     assert (clip.state, clip.try_number, emulator.requests()["endpoints"]["media"]) == ("success", 1, 3)
-    assert clip.xcoms["output_bytes"] == (tmp_path / "clip.mp4").stat().st_size
+    assert clip.file["bytes"] == (tmp_path / "clip.mp4").stat().st_size
 
 
 def test_a_download_that_fails_is_tried_again_and_not_paid_for_again(
     emulator: RunningEmulator, run_dag: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(media, "LONGEST_PAUSE", 0.0)
-    emulator.faults({"on": "media", "status": 503, "count": media.ATTEMPTS})
+    monkeypatch.setattr(downloads, "LONGEST_RESUME_PAUSE", 0.0)
+    emulator.faults({"on": "media", "status": 503, "count": downloads.ATTEMPTS})
     clip = run_dag("kling", output_path=str(tmp_path / "clip.mp4"))["clip"]
     expected = ("success", 2) if REMEMBERS else ("failed", 1)
     assert (clip.state, clip.try_number, emulator.ledger()["submits"]) == (*expected, 1)
@@ -113,25 +113,25 @@ def test_a_download_that_fails_is_tried_again_and_not_paid_for_again(
 
 
 @pytest.mark.skipif(not REMEMBERS, reason="only Airflow 3.3 and later remember; the tests run there too")
-def test_what_is_stored_of_several_files_is_not_fetched_by_the_next_try(
+def test_what_is_stored_of_several_files_is_not_fetched_by_the_next_attempt(
     emulator: RunningEmulator, run_dag: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(media, "LONGEST_PAUSE", 0.0)
-    emulator.faults({"on": "media", "status": 503, "skip": 1, "count": media.ATTEMPTS})
+    monkeypatch.setattr(downloads, "LONGEST_RESUME_PAUSE", 0.0)
+    emulator.faults({"on": "media", "status": 503, "skip": 1, "count": downloads.ATTEMPTS})
     pictures = run_dag("pictures", output_path=str(tmp_path / "fox.png"))["pictures"]
     assert (pictures.state, pictures.try_number) == ("success", 2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fox-1.png", "fox-2.png", "fox-3.png"]
-    assert emulator.requests()["endpoints"]["media"] == 3 + media.ATTEMPTS
+    assert emulator.requests()["endpoints"]["media"] == 3 + downloads.ATTEMPTS
 
 
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
         ({"on": "media", "body": "html"}, "not media"),
-        ({"on": "media", "status": 404}, "clearing the task pays nothing"),
+        ({"on": "media", "status": 404}, "the media host returned HTTP 404"),
     ],
 )
-def test_what_is_no_video_is_told_and_not_stored(
+def test_what_is_no_video_is_reported_and_not_stored(
     emulator: RunningEmulator,
     run_dag: Run,
     said: Callable[[], str],
@@ -140,7 +140,7 @@ def test_what_is_no_video_is_told_and_not_stored(
     fault: dict[str, Any],
     words: str,
 ) -> None:
-    monkeypatch.setattr(media, "LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr(downloads, "LONGEST_RESUME_PAUSE", 0.0)
     emulator.faults(fault)
     clip = run_dag("kling", output_path=str(tmp_path / "clip.mp4"))["clip"]
     assert (clip.state, emulator.ledger()["submits"]) == ("failed", 1)
@@ -150,10 +150,10 @@ def test_what_is_no_video_is_told_and_not_stored(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_video_that_its_host_shows_a_moment_later_is_stored_by_the_same_try(
+def test_a_video_that_its_host_shows_a_moment_later_is_stored_by_the_same_attempt(
     emulator: RunningEmulator, run_dag: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(media, "LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr(downloads, "LONGEST_RESUME_PAUSE", 0.0)
     emulator.faults({"on": "media", "status": 404, "count": 2})
     clip = run_dag("kling", output_path=str(tmp_path / "clip.mp4"))["clip"]
     assert (clip.state, clip.try_number, emulator.ledger()["submits"]) == ("success", 1, 1)
@@ -161,7 +161,7 @@ def test_a_video_that_its_host_shows_a_moment_later_is_stored_by_the_same_try(
 
 
 @pytest.mark.parametrize("durable", [True, False], ids=["remembered", "forgotten"])
-def test_a_storage_that_does_not_take_it_is_told_with_the_request(
+def test_a_storage_that_does_not_take_it_is_reported_with_the_request(
     emulator: RunningEmulator,
     run_dag: Run,
     said: Callable[[], str],
@@ -177,7 +177,9 @@ def test_a_storage_that_does_not_take_it_is_told_with_the_request(
     assert (clip.state, clip.try_number) == ("failed", 3 if remembered else 1)
     assert emulator.ledger()["submits"] == 1
     log = said()
-    assert ("Clearing the task would pay for another one" in log) is not remembered
+    where = "Clearing the task would pay for a new one; the URL of this one is in the XCom `summary`"
+    assert (where in log) is not remembered
+    assert clip.file == {"url": f"{emulator.url}/outputs/{clip.xcoms['request_id']}.mp4"}
     request_id = emulator.ledger()["charges"][0]["request_id"]
     assert f"The output could not be stored: {tmp_path}/file/clip.mp4: " in log
     assert f"(request_id={request_id})" in log
@@ -185,7 +187,7 @@ def test_a_storage_that_does_not_take_it_is_told_with_the_request(
 
 
 @pytest.mark.parametrize(
-    ("told", "name"),
+    ("arguments", "name"),
     [
         ({"output_path": "clip.mp4"}, "output_path"),
         ({"output_path": "https://example.com/clip.mp4"}, "output_path"),
@@ -194,16 +196,16 @@ def test_a_storage_that_does_not_take_it_is_told_with_the_request(
         ({"output_path": "/clips/a.mp4", "max_output_bytes": "much"}, "max_output_bytes"),
     ],
 )
-def test_a_wrong_literal_fails_when_the_dag_is_parsed(told: dict[str, Any], name: str) -> None:
+def test_a_wrong_literal_fails_when_the_dag_is_parsed(arguments: dict[str, Any], name: str) -> None:
     with pytest.raises(InvalidParameterError, match=name):
         KlingImageToVideoOperator(
-            task_id="clip", prompt="zoom", start_image_url="https://example.com/a.png", **told
+            task_id="clip", prompt="zoom", start_image_url="https://example.com/a.png", **arguments
         )
 
 
 @dataclass
 class Host:
-    """A media host that answers as told."""
+    """A media host that answers as it is set up."""
 
     url: str
     asked: list[dict[str, str]] = field(default_factory=list)
@@ -238,7 +240,7 @@ def media_host() -> Iterator[Host]:
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    monkeypatch.setattr(media, "LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr(downloads, "LONGEST_RESUME_PAUSE", 0.0)
     with media_host() as running:
         yield running
 
@@ -248,11 +250,11 @@ def connection(gateway: str | None = None, **extra: Any) -> SegmindConnection:
 
 
 def content(url: str, by: SegmindConnection, most_bytes: int = 1000) -> bytes:
-    return b"".join(fetched(url, Download(most_bytes, "req-1"), by, "req-1"))
+    return b"".join(fetch_file(url, Download(most_bytes, "req-1"), by, "req-1"))
 
 
 def fetching_from(host: Host) -> Fetch:
-    return lambda url, download, request_id: fetched(url, download, connection(host.url), request_id)
+    return lambda url, download, request_id: fetch_file(url, download, connection(host.url), request_id)
 
 
 def test_the_key_does_not_go_to_a_media_host(host: Host) -> None:
@@ -268,8 +270,10 @@ def test_a_redirect_to_where_nothing_may_be_fetched_is_refused_before_anything_c
 ) -> None:
     host.status, host.headers = 302, {"Location": location}
     connected: list[Any] = []
-    real = media.HTTPConnection._new_conn
-    monkeypatch.setattr(media.HTTPConnection, "_new_conn", lambda self: connected.append(self.host) or real(self))
+    real = downloads.HTTPConnection._new_conn
+    monkeypatch.setattr(
+        downloads.HTTPConnection, "_new_conn", lambda self: connected.append(self.host) or real(self)
+    )
     with pytest.raises(OutputRefusedError, match="req-1"):
         content(f"{host.url}/a.mp4", connection(host.url))
     assert connected == ["127.0.0.1"]
@@ -288,7 +292,7 @@ def test_redirects_are_followed_but_not_for_ever(host: Host) -> None:
     host.status, host.headers = 302, {"Location": "/again"}
     with pytest.raises(DownloadError, match="redirects"):
         content(f"{host.url}/a.mp4", connection(host.url))
-    assert len(host.asked) == media.MOST_REDIRECTS + 1
+    assert len(host.asked) == downloads.MOST_REDIRECTS + 1
 
 
 def test_a_body_that_is_shorter_than_it_says_is_no_file(host: Host) -> None:
@@ -306,43 +310,42 @@ def test_a_body_that_is_longer_than_it_says_is_cut_there(host: Host) -> None:
 def test_a_body_without_a_length_may_not_be_larger_than_allowed_and_leaves_nothing(
     host: Host, tmp_path: Path
 ) -> None:
-    host.body = b"x" * 5_000_000
+    host.body += b"x" * 5_000_000
 
     store = OutputStore(f"{tmp_path}/a.mp4", None, 3_000_000, fetching_from(host))
     with pytest.raises(OutputTooLargeError):
-        store.store([f"{host.url}/a.mp4"], "req-1")
+        list(store.store([f"{host.url}/a.mp4"], "req-1"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_bucket_that_is_not_there_is_told_with_the_request(bucket: Any, host: Host) -> None:
+def test_a_bucket_that_is_not_there_is_reported_with_the_request(bucket: Any, host: Host) -> None:
     store = OutputStore("s3://no-such-bucket/clip.mp4", "storage", 2**20, fetching_from(host))
     with pytest.raises(OutputNotStoredError, match=r"s3://no-such-bucket/clip.mp4: \w+Error: ") as caught:
-        store.store([f"{host.url}/a.mp4"], "7d1c")
+        list(store.store([f"{host.url}/a.mp4"], "7d1c"))
     assert caught.value.request_id == "7d1c"
 
 
 def test_several_files_get_numbers_and_are_not_fetched_again(host: Host, tmp_path: Path) -> None:
     urls = [f"{host.url}/{name}.png" for name in ("one", "two", "three")]
     store = OutputStore(f"{tmp_path}/pictures/a.png", None, 1000, fetching_from(host))
-    stored = store.store(urls, "req-1")
+    stored = list(store.store(urls, "req-1"))
     names = ["a-1.png", "a-2.png", "a-3.png"]
     assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == names
     assert [Path(each.path).name for each in stored] == names
     (tmp_path / "pictures" / "a-2.png").unlink()
-    assert store.store(urls, "req-1", stored) == stored
+    assert list(store.store(urls, "req-1", stored)) == stored
     assert len(host.asked) == 4
 
 
 def test_what_is_stored_of_several_files_is_known_when_the_next_one_fails(host: Host, tmp_path: Path) -> None:
-    kept: list[Any] = []
+    stored: list[StoredOutput] = []
     urls = [f"{host.url}/one.png", "http://127.0.0.1:1/two.png", f"{host.url}/three.png"]
     store = OutputStore(f"{tmp_path}/", None, 1000, fetching_from(host))
     with pytest.raises(DownloadError):
-        store.store(urls, "req-1", (), lambda stored, number: kept.append((stored, number)))
-    assert [(Path(stored.path).name, number) for stored, number in kept] == [("req-1-1.mp4", 1)]
+        stored.extend(store.store(urls, "req-1"))
+    assert [Path(each.path).name for each in stored] == ["req-1-1.mp4"]
 
     urls[1] = f"{host.url}/two.png"
-    before = [stored for stored, _ in kept]
-    store.store(urls, "req-1", before, lambda stored, number: kept.append((stored, number)))
-    assert [number for _, number in kept] == [1, 2, 3], "each is told once, and alone"
-    assert len(host.asked) == 3
+    names = [Path(each.path).name for each in store.store(urls, "req-1", stored)]
+    assert names == ["req-1-1.mp4", "req-1-2.mp4", "req-1-3.mp4"]
+    assert len(host.asked) == 3, "the first is not fetched again"

@@ -18,6 +18,7 @@ from airflow_provider_segmind.api.follow import FollowedRequest
 from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.exceptions import (
     AuthenticationError,
+    ContentBlockedError,
     InvalidConnectionError,
     RequestExpiredError,
     RequestFailedError,
@@ -26,8 +27,8 @@ from airflow_provider_segmind.exceptions import (
     UnreachableError,
 )
 from airflow_provider_segmind.hooks import nonblocking
+from airflow_provider_segmind.hooks.driving import wait_for
 from airflow_provider_segmind.hooks.segmind import SegmindHook
-from airflow_provider_segmind.hooks.waiting import wait_for
 from airflow_provider_segmind.triggers.events import read_event
 from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
 
@@ -64,18 +65,18 @@ def submitted(timeout: float = 30, age: float = 0) -> FollowedRequest:
 @pytest.mark.parametrize(
     "fault",
     [
-        *({"on": "status", "status": status} for status in (404, 500, 502, 503, 504)),
-        *({"on": "status", "status": 429, "reset_in": 0.5, "reset_format": form} for form in ("iso", "none")),
+        *({"on": "poll", "status": status} for status in (404, 500, 502, 503, 504)),
+        *({"on": "poll", "status": 429, "reset_in": 0.5, "reset_format": form} for form in ("iso", "none")),
         *(
             pytest.param(
-                {"on": "status", "status": 429, "reset_in": 0.5, "reset_format": form}, marks=pytest.mark.long
+                {"on": "poll", "status": 429, "reset_in": 0.5, "reset_format": form}, marks=pytest.mark.long
             )
             for form in ("rfc1123", "epoch", "epoch_ms")
         ),
-        *({"on": "status", "drop": when} for when in ("before", "midway")),
-        *({"on": "status", "body": body} for body in ("html", "truncated", "not_json", "list", "empty")),
-        {"on": "status", "json": {"status": "PAUSED"}},
-        {"on": "status", "json": {"status": 7}},
+        *({"on": "poll", "drop": when} for when in ("before", "midway")),
+        *({"on": "poll", "body": body} for body in ("html", "truncated", "not_json", "list", "empty")),
+        {"on": "poll", "json": {"status": "PAUSED"}},
+        {"on": "poll", "json": {"status": 7}},
         {"on": "result", "status": 500},
         {"on": "result", "drop": "midway"},
         {"on": "result", "body": "list"},
@@ -95,12 +96,12 @@ def test_passing_trouble_is_waited_out(emulator: RunningEmulator, wait: Wait, fa
     ("fault", "age", "error"),
     [
         ({"on": "submit", "outcome": "failed", "error": "GPU on fire"}, 0, RequestFailedError),
-        ({"on": "submit", "outcome": "blocked"}, 0, RequestFailedError),
+        ({"on": "submit", "outcome": "blocked"}, 0, ContentBlockedError),
         ({"on": "any", "status": 404}, 3600, RequestExpiredError),
         ({"on": "submit", "outcome": "stuck"}, 0, RequestTimeoutError),
         ({"on": "submit", "outcome": "unknown_state"}, 0, RequestTimeoutError),
-        ({"on": "status", "status": 401}, 0, AuthenticationError),
-        ({"on": "status", "hang": True}, 0, RequestTimeoutError),
+        ({"on": "poll", "status": 401}, 0, AuthenticationError),
+        ({"on": "poll", "hang": True}, 0, RequestTimeoutError),
         ({"on": "result", "body": "html"}, 0, RequestTimeoutError),
     ],
     ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else "",
@@ -116,7 +117,7 @@ def test_both_end_with_the_same_error(
     if fault["on"] != "any":
         emulator.faults(fault)
     if fault.get("hang"):
-        monkeypatch.setattr("airflow_provider_segmind.hooks.connection.DEFAULT_TIMEOUT", 0.5)
+        monkeypatch.setattr("airflow_provider_segmind.hooks.connection.DEFAULT_CALL_TIMEOUT", 0.5)
     request = submitted(timeout=1.5, age=age)
     if fault["on"] == "any":
         emulator.faults(fault)
@@ -161,8 +162,8 @@ def test_a_key_changed_while_waiting_is_picked_up(
     monkeypatch.setattr(nonblocking, "LOOKUP_LIFETIME", lifetime)
     request = submitted()
     emulator.faults(
-        {"on": "status", "skip": 1, "count": 1, "status": 401},
-        {"on": "status", "json": {"status": "QUEUED"}, "count": 1},
+        {"on": "poll", "skip": 1, "count": 1, "status": 401},
+        {"on": "poll", "json": {"status": "QUEUED"}, "count": 1},
     )
     look_up = nonblocking.look_up_async
 
@@ -181,7 +182,7 @@ def test_a_rejected_key_is_no_end_as_long_as_the_connection_cannot_be_looked_up(
 ) -> None:
     """The key may have been changed: nobody knows until Airflow answers again."""
     request = submitted()
-    emulator.faults({"on": "status", "count": 2, "status": 401})
+    emulator.faults({"on": "poll", "count": 2, "status": 401})
     look_up, calls_made = nonblocking.look_up_async, []
 
     async def unlucky(conn_id: str) -> Any:
@@ -197,7 +198,7 @@ def test_a_rejected_key_is_no_end_as_long_as_the_connection_cannot_be_looked_up(
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known before", "at first"])
-def test_a_ca_bundle_that_cannot_be_used_is_told_unless_another_is_known(
+def test_a_ca_bundle_that_cannot_be_used_is_reported_unless_another_is_known(
     emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, known: bool
 ) -> None:
     bundle = tmp_path / "ca.pem"
@@ -218,7 +219,7 @@ def test_a_ca_bundle_that_cannot_be_used_is_told_unless_another_is_known(
 
     monkeypatch.setattr(nonblocking, "look_up_async", rewritten_meanwhile)
     if known:
-        emulator.faults({"on": "status", "json": {"status": "QUEUED"}, "count": 1})
+        emulator.faults({"on": "poll", "json": {"status": "QUEUED"}, "count": 1})
         assert in_the_triggerer(request).completed
     else:
         with pytest.raises(InvalidConnectionError, match="verify of the connection"):

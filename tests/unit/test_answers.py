@@ -189,8 +189,8 @@ def test_upload() -> None:
 
 def test_a_sync_run_answers_with_json_or_bytes() -> None:
     call = calls.run_sync("fast", {}, 60)
-    told = {"x-request-id": "r9", "x-cost": "0.01", "x-remaining-credits": "9.5", "x-generation-time": "1.5"}
-    image = call.read(Response(200, {**told, "content-type": "image/png"}, b"\x89PNG"))
+    headers = {"x-request-id": "r9", "x-cost": "0.01", "x-remaining-credits": "9.5", "x-generation-time": "1.5"}
+    image = call.read(Response(200, {**headers, "content-type": "image/png"}, b"\x89PNG"))
     assert (image.request_id, image.content, image.document) == ("r9", b"\x89PNG", None)
     assert image.metrics == {"cost": 0.01, "remaining_credits": 9.5, "inference_time": 1.5}
     text = call.read(Response(200, {"content-type": "application/json; charset=utf-8"}, b'{"a": 1}'))

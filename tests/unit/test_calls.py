@@ -29,8 +29,8 @@ def test_status_and_result_are_free_reads() -> None:
 
 
 def test_run_sync_is_charged_and_patient() -> None:
-    call = calls.run_sync("fast-model", {}, patience=77)
-    assert (call.path, call.charged, call.patience) == ("/v1/fast-model", True, 77)
+    call = calls.run_sync("fast-model", {}, timeout=77)
+    assert (call.path, call.charged, call.timeout) == ("/v1/fast-model", True, 77)
 
 
 def test_history_sends_only_what_was_asked_for() -> None:

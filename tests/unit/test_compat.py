@@ -6,6 +6,10 @@ import pkgutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 import airflow_provider_segmind
 from airflow_provider_segmind import compat
@@ -55,3 +59,25 @@ def test_without_it_the_names_are_the_same_things() -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     assert not hasattr(compat, "NoSuchName")
+
+
+CLIP = compat.Asset("segmind://clips/product")
+
+
+def triggering_context(*extras: dict[str, str]) -> Any:
+    """Return what the installed Airflow's context has of the events that a run was started for."""
+    try:
+        from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
+    except ImportError:
+        events = [SimpleNamespace(extra=extra) for extra in extras]
+        return {"triggering_dataset_events": {CLIP.uri: events} if events else {}}
+    asset = SimpleNamespace(name=CLIP.name, uri=CLIP.uri)
+    events = [SimpleNamespace(asset=asset, source_aliases=[], extra=extra) for extra in extras]
+    return {"triggering_asset_events": TriggeringAssetEventsAccessor.build(events)}
+
+
+@pytest.mark.parametrize("urls", [[], ["https://x/1.mp4"], ["https://x/1.mp4", "https://x/2.mp4"]])
+def test_a_run_is_for_all_events_that_started_it(urls: list[str]) -> None:
+    """One with each run on Airflow 3.4 and `batch_asset_events=False`; else all that came since the last run."""
+    found = compat.triggering_events(triggering_context(*({"url": url} for url in urls)), CLIP)
+    assert [event.extra["url"] for event in found] == urls

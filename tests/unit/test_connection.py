@@ -84,6 +84,63 @@ def test_extra() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "platform", "storage"),
+    [
+        ({}, "https://api.spotprod.segmind.com", "https://workflows-api.segmind.com"),
+        ({"host": "API.segmind.com"}, "https://api.spotprod.segmind.com", "https://workflows-api.segmind.com"),
+        ({"host": "https://api.segmind.com:443/"}, None, "https://workflows-api.segmind.com"),
+        ({"host": "127.0.0.1", "port": 8088}, "http://127.0.0.1:8088", "http://127.0.0.1:8088"),
+        ({"host": "proxy.example/segmind/"}, "https://proxy.example/segmind", "https://proxy.example/segmind"),
+        (
+            {"host": "proxy.example", "extra": {"platform_url": "history.example"}},
+            "https://history.example",
+            "https://proxy.example",
+        ),
+        (
+            {
+                "host": "proxy.example",
+                "extra": {"platform_url": "", "storage_url": "https://workflows-api.segmind.com"},
+            },
+            "https://proxy.example",
+            "https://workflows-api.segmind.com",
+        ),
+        ({"extra": {"storage_url": "store.example"}}, "https://api.spotprod.segmind.com", "https://store.example"),
+    ],
+)
+def test_nothing_goes_to_the_public_segmind_beside_another_host(
+    fields: dict[str, Any], platform: str | None, storage: str
+) -> None:
+    urls = read(**fields).urls
+    assert urls[Service.PLATFORM] == (platform or "https://api.spotprod.segmind.com")
+    assert urls[Service.STORAGE] == storage
+
+
+def test_a_host_over_plain_http_is_named_once_for_all_three() -> None:
+    with pytest.raises(InvalidConnectionError, match=r": host of the connection .*unencrypted"):
+        read(host="http://gateway.example")
+
+
+def test_an_expected_duration_is_for_an_emulator() -> None:
+    assert read(host="127.0.0.1:8088", extra={"expected_duration": "0.3"}).expected_duration == 0.3
+    assert read(host="127.0.0.1:8088").expected_duration is None
+    for host in (None, "https://api.segmind.com"):
+        with pytest.raises(InvalidConnectionError, match=r"expected_duration of the connection .*in the task"):
+            read(host=host, extra={"expected_duration": 60})
+    with pytest.raises(InvalidConnectionError, match=r"expected_duration .* from 0\.001 to 86,400"):
+        read(host="127.0.0.1:8088", extra={"expected_duration": 0})
+
+
+def test_proxies_may_be_the_text_that_a_form_stores() -> None:
+    written = '{"https": "http://proxy:3128"}'
+    assert read(extra={"proxies": written}).proxies == {"https": "http://proxy:3128"}
+    assert read(extra={"proxies": "{}"}).proxies == {}
+    for wrong in ("http://u:hunter2-hunter2@proxy:3128", '{"https": hunter2-hunter2}', '["hunter2-hunter2"]'):
+        with pytest.raises(InvalidConnectionError, match=r"proxies of the connection .*an object like") as caught:
+            read(extra={"proxies": wrong})
+        assert "hunter2" not in everything_shown(caught.value)
+
+
+@pytest.mark.parametrize(
     "given",
     [
         *(
@@ -297,11 +354,16 @@ def test_numbers(field: str, given: Any, number: float | None) -> None:
 
 
 @pytest.mark.parametrize("field", ["allow_private_media", "allow_insecure_http"])
-@pytest.mark.parametrize("given", [0, 1, "yes", "1", [], {}, "hunter2-hunter2", float("nan")])
+@pytest.mark.parametrize("given", [0, 1, "on", "2", [], {}, "hunter2-hunter2", float("nan")])
 def test_true_or_false(field: str, given: Any) -> None:
     with pytest.raises(InvalidConnectionError, match=f"{field} of the connection.*true or false") as caught:
         read(extra={field: given})
     assert "hunter2" not in everything_shown(caught.value)
+
+
+@pytest.mark.parametrize(("given", "allowed"), [(" Yes", True), ("1", True), ("no", False), ("0", False)])
+def test_a_text_may_say_true_or_false(given: str, allowed: bool) -> None:
+    assert read(extra={"allow_private_media": given}).allow_private_media is allowed
 
 
 @pytest.mark.parametrize(
@@ -404,8 +466,16 @@ def test_a_remark_shows_no_secret() -> None:
     remarks = read(extra={KEY: "", "hunter2 \n hunter2": "", "qqq": "hunter2"}).remarks
     assert len(remarks) == 3
     assert not any(secret in remark for remark in remarks for secret in (KEY, "hunter2", "\n"))
-    assert "known are allow_insecure_http" in remarks[2]
+    assert "known keys are allow_insecure_http" in remarks[2]
     assert read(extra={"timeout": 5}).remarks == ()
+    assert "SG_" not in str(read(extra={f"key_{KEY}": "", f"extra__segmind__{KEY.lower()}": ""}).remarks)
+
+
+def test_remarks_are_few_and_short() -> None:
+    remarks = read(extra={f"unknown_{'x' * (each % 60)}_{each}": each for each in range(1000)}).remarks
+    assert len(remarks) == 6
+    assert remarks[-1] == "It has 995 more unknown keys"
+    assert max(map(len, remarks)) < 400
 
 
 def test_the_key_is_sent_where_it_is_needed_and_shown_nowhere() -> None:
@@ -416,4 +486,4 @@ def test_the_key_is_sent_where_it_is_needed_and_shown_nowhere() -> None:
     assert "X-Initiator" not in headers
     assert "x-api-key" not in connection.headers(calls.models())
     assert KEY not in repr(connection)
-    assert connection.redacted(f"wrong key {KEY}".encode()) == b"wrong key ***"
+    assert connection.redact(f"wrong key {KEY}".encode()) == b"wrong key ***"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +23,24 @@ from airflow_provider_segmind.api.answers import (
     RequestReport,
     SubmittedRequest,
 )
-from airflow_provider_segmind.api.awaited_turn import AwaitedTurn, turn_after
 from airflow_provider_segmind.api.call import Call, Rank
+from airflow_provider_segmind.api.calls import HISTORY_PATH
 from airflow_provider_segmind.api.documents import read_json
-from airflow_provider_segmind.api.fingerprint import fingerprint
-from airflow_provider_segmind.api.follow import Wait, resume
-from airflow_provider_segmind.api.resolve import LostSubmit, Traces, find_lost
+from airflow_provider_segmind.api.fingerprint import digests, fingerprint
+from airflow_provider_segmind.api.follow import Wait, advance
+from airflow_provider_segmind.api.history_search import Confidence, HistoryMatches, search_history
+from airflow_provider_segmind.api.rate_limited_submit import RateLimitedSubmit
+from airflow_provider_segmind.api.unresolved_submit import HISTORY_LAG, UnresolvedSubmit
+from airflow_provider_segmind.api.usual_duration import latest_usual_duration
 from airflow_provider_segmind.durability import submission as submission_module
 from airflow_provider_segmind.durability.claims import Claims
+from airflow_provider_segmind.durability.lifecycle import Completed, Submitted
 from airflow_provider_segmind.durability.record import (
-    Reattach,
     RecordState,
     RequestRecord,
-    Resolve,
-    Submit,
-    next_step,
 )
 from airflow_provider_segmind.durability.store import KEY, RecordStore
-from airflow_provider_segmind.durability.submission import Begun, PaidRequest, Submission
+from airflow_provider_segmind.durability.submission import Submission, SubmissionStep
 from airflow_provider_segmind.exceptions import (
     InvalidParameterError,
     RateLimitedError,
@@ -47,7 +49,7 @@ from airflow_provider_segmind.exceptions import (
     ServerError,
     SubmitUnresolvedError,
 )
-from airflow_provider_segmind.hooks.waiting import driven
+from airflow_provider_segmind.hooks.driving import drive
 from airflow_provider_segmind.media.inputs import Inputs
 
 MODEL, PARAMETERS = "some-model", {"prompt": "zoom", "duration": 5}
@@ -134,58 +136,21 @@ def test_what_only_looks_like_a_signature_counts(one: str, other: str) -> None:
 
 
 def record(state: str, **fields: Any) -> RequestRecord:
-    told = {"model": MODEL, "fingerprint": WANTED, "at": 100.0, **fields}
-    return RequestRecord(state=RecordState(state), **told)
-
-
-@pytest.mark.parametrize(
-    ("found", "step"),
-    [
-        (None, Submit()),
-        (record("submitting"), Resolve(at=100.0)),
-        (record("submitting", previous="r0", earlier=(40.0,)), Resolve(at=100.0, earlier=(40.0,), previous="r0")),
-        (record("submitted", request_id="r1"), Reattach("r1", 100.0)),
-        (record("delivered", request_id="r1", max_tries=2), Reattach("r1", 100.0)),
-    ],
-)
-def test_what_the_next_try_does(found: RequestRecord | None, step: Any) -> None:
-    assert next_step(found, WANTED, max_tries=2) == step
-
-
-@pytest.mark.parametrize(
-    ("found", "step"),
-    [
-        (record("submitting", max_tries=2, sent="s"), Resolve(at=100.0, sent="s")),
-        (record("submitted", request_id="r1", max_tries=2), Reattach("r1", 100.0)),
-        (record("delivered", request_id="r1", max_tries=2), Reattach("r1", 100.0)),
-    ],
-)
-def test_a_retry_continues_whatever_its_parameters_are_by_now(found: RequestRecord, step: Any) -> None:
-    assert next_step(found, "another", max_tries=2) == step
-
-
-def test_a_cleared_task_still_looks_for_what_was_sent() -> None:
-    found = record("submitting", max_tries=2, sent="s")
-    assert next_step(found, "another", max_tries=5) == Resolve(at=100.0, sent="s")
-
-
-def test_a_cleared_task_continues_with_what_it_has_not_delivered() -> None:
-    found = record("submitted", request_id="r1", max_tries=2)
-    assert next_step(found, WANTED, max_tries=5) == Reattach("r1", 100.0)
-
-
-def test_a_cleared_task_that_has_delivered_or_has_other_parameters_means_a_new_request() -> None:
-    cleared = next_step(record("delivered", request_id="r1", max_tries=2), WANTED, max_tries=5)
-    other = next_step(record("submitted", request_id="r1", max_tries=2), "another", max_tries=5)
-    assert isinstance(cleared, Submit)
-    assert isinstance(other, Submit)
-    assert "r1" in cleared.reason
-    assert "r1" in other.reason
+    values = {"model": MODEL, "fingerprint": WANTED, "sent_at": 100.0, **fields}
+    return RequestRecord(state=RecordState(state), **values)
 
 
 @pytest.mark.parametrize("state", list(RecordState))
 def test_a_record_survives_the_store(state: RecordState) -> None:
-    written = record(state, request_id="r1", max_tries=3, previous="r0", earlier=(40.0,), given="g", sent="s")
+    written = record(
+        state,
+        request_id="r1",
+        max_tries=3,
+        previous_id="r0",
+        earlier_sent_at=(40.0,),
+        written_fingerprint="g",
+        sent_fingerprint="s",
+    )
     assert RequestRecord.from_json(written.as_json()) == written
 
 
@@ -231,7 +196,7 @@ class CrashError(BaseException):
 
 @dataclass
 class Segmind:
-    """A model of Segmind, and of the network to it: what it does next is told beforehand."""
+    """A model of Segmind, and of the network to it: a test says what it does next."""
 
     now: float = 1_000_000.0
     jobs: dict[str, tuple[float, str]] = field(default_factory=dict)
@@ -239,12 +204,15 @@ class Segmind:
     expired: set[str] = field(default_factory=set)
     crash_at: str = ""
     history: str = "fair"
-    patience: float = 90.0
+    submit_duration_limit: float = 90.0
 
     def point(self, name: str) -> None:
         if self.crash_at == name:
             self.crash_at = ""
             raise CrashError(name)
+
+    def wait_to_submit(self, *, has_turn: bool = False) -> None:
+        """It is always its turn."""
 
     def submit(self, model: str, parameters: Any) -> SubmittedRequest:
         self.point("before the POST")
@@ -281,7 +249,7 @@ class Segmind:
 
 
 class PaidOnce(RuleBasedStateMachine):
-    """A task instance that crashes anywhere, against a Segmind that may do anything but lie."""
+    """A task instance that crashes anywhere, against a Segmind that may do anything but give false answers."""
 
     @initialize()
     def start(self) -> None:
@@ -291,9 +259,9 @@ class PaidOnce(RuleBasedStateMachine):
         self.delivered: list[str] = []
         self.clears = 0
         self.of_old: set[str] = set()
-        self.lost: LostSubmit | None = None
-        self.turn: AwaitedTurn | None = None
-        self.resumption: Callable[[], Begun] | None = None
+        self.unresolved: UnresolvedSubmit | None = None
+        self.turn: RateLimitedSubmit | None = None
+        self.resumption: Callable[[], SubmissionStep] | None = None
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(submission_module.time, "time", lambda: self.segmind.now)
 
@@ -312,14 +280,16 @@ class PaidOnce(RuleBasedStateMachine):
             timeout=900,
         )
 
-    def attempt(self, act: Callable[[], Begun], *, resumed: bool = True) -> None:
-        self.lost = self.turn = self.resumption = None
+    def attempt(self, act: Callable[[], SubmissionStep], *, resumed: bool = True) -> None:
+        self.unresolved = self.turn = self.resumption = None
         try:
             outcome = act()
-            self.lost = outcome if isinstance(outcome, LostSubmit) else None
-            self.turn = outcome if isinstance(outcome, AwaitedTurn) else None
-            if isinstance(outcome, PaidRequest):
+            self.unresolved = outcome if isinstance(outcome, UnresolvedSubmit) else None
+            self.turn = outcome if isinstance(outcome, RateLimitedSubmit) else None
+            if isinstance(outcome, Submitted):
                 self.outcome(outcome.request_id)
+            elif isinstance(outcome, Completed):
+                self.outcome(outcome.result.request_id)
         except CrashError:
             self.resumption = act if resumed else None
         except SegmindError:
@@ -329,14 +299,14 @@ class PaidOnce(RuleBasedStateMachine):
         if self.segmind.jobs[request_id][1] != "COMPLETED":
             return
         self.segmind.point("before delivered")
-        self.store.end(request_id, self.max_tries)
+        self.store.mark_delivered(request_id, self.max_tries)
         self.segmind.point("after delivered")
         assert request_id not in self.of_old, "a cleared task got the video of before"
         self.delivered.append(request_id)
 
     @rule()
-    def run_a_try(self) -> None:
-        self.attempt(lambda: self.submission().begin(), resumed=False)
+    def run_an_attempt(self) -> None:
+        self.attempt(lambda: self.submission().start(), resumed=False)
 
     @precondition(lambda self: self.resumption is not None)
     @rule()
@@ -351,16 +321,16 @@ class PaidOnce(RuleBasedStateMachine):
         turn = self.turn
         assert turn is not None
         self.segmind.now = max(self.segmind.now, turn.not_before)
-        self.attempt(lambda: self.submission().take(turn))
+        self.attempt(lambda: self.submission().continue_rate_limited(turn))
 
-    @precondition(lambda self: self.lost is not None)
+    @precondition(lambda self: self.unresolved is not None)
     @rule()
     def search_the_history(self) -> None:
-        lost = self.lost
-        assert lost is not None
-        self.segmind.now = max(self.segmind.now, lost.deadline)
-        traces = driven(find_lost(lost, lambda: self.segmind.now), self.segmind)  # type: ignore[arg-type]
-        self.attempt(lambda: self.submission().settle(lost, traces))
+        unresolved = self.unresolved
+        assert unresolved is not None
+        self.segmind.now = max(self.segmind.now, unresolved.search_until)
+        matches = drive(search_history(unresolved, lambda: self.segmind.now), self.segmind)  # type: ignore[arg-type]
+        self.attempt(lambda: self.submission().continue_unresolved(unresolved, matches))
 
     @rule(
         point=st.sampled_from(
@@ -405,7 +375,7 @@ class PaidOnce(RuleBasedStateMachine):
         self.max_tries += 3
         self.clears += 1
         self.of_old |= set(self.delivered)
-        self.lost = self.turn = self.resumption = None
+        self.unresolved = self.turn = self.resumption = None
 
     @invariant()
     def no_more_is_paid_than_was_asked_for(self) -> None:
@@ -441,16 +411,16 @@ class Alternating(Segmind):
 
     def submit(self, model: str, parameters: Any) -> SubmittedRequest:
         self.weather = "limited" if self.weather == "lost before" else "lost before"
-        told = self.weather
-        self.lost += told == "lost before"
+        weather = self.weather
+        self.lost += weather == "lost before"
         try:
             return super().submit(model, parameters)
         finally:
-            self.weather = told
+            self.weather = weather
 
 
 @pytest.mark.parametrize("store", [Kept(), None], ids=["remembered", "before 3.3"])
-def test_refusals_in_between_allow_no_more_lost_submits(
+def test_refusals_in_between_allow_no_more_unresolved_submits(
     store: Kept | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     segmind = Alternating()
@@ -460,31 +430,31 @@ def test_refusals_in_between_allow_no_more_lost_submits(
     submission = Submission(*arguments, max_tries=3, timeout=900)
 
     def go_on() -> None:
-        begun = submission.begin()
+        begun = submission.start()
         for _ in range(20):
             segmind.now += 200
-            if isinstance(begun, AwaitedTurn):
-                begun = submission.take(begun)
+            if isinstance(begun, RateLimitedSubmit):
+                begun = submission.continue_rate_limited(begun)
             else:
-                assert isinstance(begun, LostSubmit)
-                begun = submission.settle(begun, Traces())
+                assert isinstance(begun, UnresolvedSubmit)
+                begun = submission.continue_unresolved(begun, HistoryMatches())
 
     with pytest.raises(SubmitUnresolvedError, match="2 submits"):
         go_on()
     assert segmind.lost == 2
 
 
-def test_a_submit_in_place_of_a_lost_one_gives_up_waiting_for_its_turn_in_the_end() -> None:
+def test_a_submit_in_place_of_an_unresolved_one_gives_up_waiting_for_its_turn_in_the_end() -> None:
     refusal = RateLimitedError("slow down", status=429)
-    lost = LostSubmit(MODEL, WANTED, at=900, latest=990, not_before=900, deadline=1000)
-    turn, now = turn_after(refusal, None, lost, 900, 1000.0), 1000.0
+    unresolved = UnresolvedSubmit(MODEL, WANTED, sent_at=900, accepted_by=990, search_from=900, search_until=1000)
+    turn, now = RateLimitedSubmit.after(refusal, 1000.0, 900, replaces=unresolved), 1000.0
     while turn.not_before < 1900:
-        assert AwaitedTurn.from_json(json.loads(json.dumps(turn.as_json()))) == turn
+        assert RateLimitedSubmit.from_json(json.loads(json.dumps(turn.as_json()))) == turn
         assert now < turn.not_before <= now + 60
         now = turn.not_before
-        turn = turn_after(refusal, turn, lost, 900, now)
-    with pytest.raises(RateLimitedError, match=r"refused \d+ times.*answer was lost"):
-        turn_after(refusal, turn, lost, 900, turn.not_before)
+        turn = RateLimitedSubmit.after(refusal, now, 900, previous=turn, replaces=unresolved)
+    assert turn.is_overdue(turn.not_before)
+    assert re.search(r"held back (once|\d+ times).*without a clear answer", str(turn.timeout_error()))
 
 
 def _moment(seconds: float) -> datetime:
@@ -499,15 +469,15 @@ class Desk:
         self.context: Any = {"task_state_store": Kept() if remembers else None, "ti": ti or Ti()}
         monkeypatch.setattr(submission_module.time, "time", lambda: self.segmind.now)
 
-    def submission(self, inputs: Inputs | None = None, **told: Any) -> Submission:
+    def submission(self, inputs: Inputs | None = None, **options: Any) -> Submission:
         arguments: Any = (self.segmind, Crashing(self.segmind, self.context), Claims(self.context))
         wanted = inputs or Inputs(MODEL, PARAMETERS)
-        return Submission(*arguments, wanted, **{"max_tries": 3, "timeout": 900, **told})
+        return Submission(*arguments, wanted, **{"max_tries": 3, "timeout": 900, **options})
 
-    def searched(self, lost: LostSubmit) -> Traces:
-        self.segmind.now = max(self.segmind.now, lost.deadline)
-        traces: Traces = driven(find_lost(lost, lambda: self.segmind.now), self.segmind)  # type: ignore[arg-type]
-        return traces
+    def searched(self, unresolved: UnresolvedSubmit) -> HistoryMatches:
+        self.segmind.now = max(self.segmind.now, unresolved.search_until)
+        matches: HistoryMatches = drive(search_history(unresolved, lambda: self.segmind.now), self.segmind)  # type: ignore[arg-type]
+        return matches
 
 
 @pytest.fixture
@@ -515,67 +485,69 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     return Desk(monkeypatch)
 
 
-def lost_submit(begun: Begun) -> LostSubmit:
-    assert isinstance(begun, LostSubmit)
+def unresolved_submit(begun: SubmissionStep) -> UnresolvedSubmit:
+    assert isinstance(begun, UnresolvedSubmit)
     return begun
 
 
-def test_a_submit_that_is_made_in_place_of_a_lost_one_is_looked_for_together_with_it(desk: Desk) -> None:
+def test_a_submit_that_is_made_in_place_of_an_unresolved_one_is_looked_for_together_with_it(desk: Desk) -> None:
     """The row of the first may come to light only after the second was lost, too."""
     desk.segmind.weather = "lost after"
-    first = lost_submit(desk.submission().begin())
+    first = unresolved_submit(desk.submission().start())
     sent_at = desk.segmind.now
-    desk.segmind.now, desk.segmind.weather = first.deadline, "lost before"
-    second = lost_submit(desk.submission().settle(first, Traces()))
-    again = lost_submit(desk.submission().begin())
-    assert second.earlier == again.earlier == (sent_at,)
-    assert desk.submission().settle(second, desk.searched(second)) == PaidRequest("r0", second.at)
+    desk.segmind.now, desk.segmind.weather = first.search_until, "lost before"
+    second = unresolved_submit(desk.submission().continue_unresolved(first, HistoryMatches()))
+    again = unresolved_submit(desk.submission().start())
+    assert second.earlier_sent_at == again.earlier_sent_at == (sent_at,)
+    assert desk.submission().continue_unresolved(second, desk.searched(second)) == Submitted("r0", second.sent_at)
 
 
 def test_but_not_days_later_nor_in_between(desk: Desk) -> None:
     """Else a task might get the video of another run with the same parameters."""
     desk.segmind.weather = "lost before"
-    first = lost_submit(desk.submission().begin())
+    first = unresolved_submit(desk.submission().start())
     desk.segmind.now += 600
     desk.segmind.jobs["of another run"] = (desk.segmind.now, "COMPLETED")
     desk.segmind.now, desk.segmind.weather = desk.segmind.now + 600, "lost before"
-    second = lost_submit(desk.submission().settle(first, desk.searched(first)))
+    second = unresolved_submit(desk.submission().continue_unresolved(first, desk.searched(first)))
     assert not desk.searched(second).request_ids
     desk.segmind.now, desk.segmind.weather = desk.segmind.now + 86400, "lost before"
-    third = lost_submit(desk.submission().begin())
-    assert third.at == second.at, "the next try looks for the second once more"
-    assert lost_submit(desk.submission().settle(third, Traces())).earlier == ()
+    third = unresolved_submit(desk.submission().start())
+    assert third.sent_at == second.sent_at, "the next attempt looks for the second once more"
+    assert unresolved_submit(desk.submission().continue_unresolved(third, HistoryMatches())).earlier_sent_at == ()
 
 
 @pytest.mark.parametrize("refusal", ["limited", "refused"])
 def test_a_refusal_does_not_make_a_cleared_task_forget_the_video_that_it_had(desk: Desk, refusal: str) -> None:
-    first = desk.submission().begin()
-    assert isinstance(first, PaidRequest)
+    first = desk.submission().start()
+    assert isinstance(first, Submitted)
     desk.segmind.jobs["r0"] = (desk.segmind.now, "COMPLETED")
-    Crashing(desk.segmind, desk.context).end("r0", 3)
+    Crashing(desk.segmind, desk.context).mark_delivered("r0", 3)
     desk.segmind.weather = refusal
-    begun: Begun | None = None
+    begun: SubmissionStep | None = None
     with contextlib.suppress(ServerError):
-        begun = desk.submission(max_tries=6).begin()
+        begun = desk.submission(max_tries=6).start()
     desk.segmind.now, desk.segmind.weather = desk.segmind.now + 10, "lost before"
     submission = desk.submission(max_tries=6)
-    lost = lost_submit(submission.take(begun) if isinstance(begun, AwaitedTurn) else submission.begin())
-    assert "r0" not in desk.searched(lost).request_ids
+    unresolved = unresolved_submit(
+        submission.continue_rate_limited(begun) if isinstance(begun, RateLimitedSubmit) else submission.start()
+    )
+    assert "r0" not in desk.searched(unresolved).request_ids
 
 
-def test_refusals_of_a_submit_in_place_of_a_lost_one_end_with_the_timeout(desk: Desk) -> None:
+def test_refusals_of_a_submit_in_place_of_an_unresolved_one_end_with_the_timeout(desk: Desk) -> None:
     desk.segmind.weather = "lost before"
-    lost = lost_submit(desk.submission().begin())
-    desk.segmind.now, desk.segmind.weather = lost.deadline, "limited"
+    unresolved = unresolved_submit(desk.submission().start())
+    desk.segmind.now, desk.segmind.weather = unresolved.search_until, "limited"
     began = desk.segmind.now
 
     def go_on() -> None:
-        turn = desk.submission().settle(lost, Traces())
-        while isinstance(turn, AwaitedTurn) and desk.segmind.now < began + 2000:
+        turn = desk.submission().continue_unresolved(unresolved, HistoryMatches())
+        while isinstance(turn, RateLimitedSubmit) and desk.segmind.now < began + 2000:
             desk.segmind.now, desk.segmind.weather = turn.not_before, "limited"
-            turn = desk.submission().take(turn)
+            turn = desk.submission().continue_rate_limited(turn)
 
-    with pytest.raises(RateLimitedError, match="answer was lost"):
+    with pytest.raises(RateLimitedError, match="without a clear answer"):
         go_on()
     assert 900 <= desk.segmind.now - began < 960
 
@@ -589,17 +561,16 @@ class Mapped(Ti):
 def test_a_mapped_instance_that_died_while_it_claimed_its_request_finds_it_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("airflow_provider_segmind.durability.claims.SETTLING", 0.0)
+    monkeypatch.setattr("airflow_provider_segmind.durability.claims.CLAIM_WRITE_TIME", 0.0)
     desk = Desk(monkeypatch, Mapped())
     desk.segmind.weather = "lost after"
-    lost = lost_submit(desk.submission().begin())
-    traces = desk.searched(lost)
+    unresolved = unresolved_submit(desk.submission().start())
+    matches = desk.searched(unresolved)
     desk.segmind.crash_at = "before write"
     with pytest.raises(CrashError):
-        desk.submission().settle(lost, traces)
-    assert desk.submission().settle(lost, traces) == PaidRequest("r0", lost.at)
-    again = lost_submit(Desk(monkeypatch, desk.context["ti"], remembers=False).submission()._lost("", 0, (), 1))
-    assert again.ignore == (), "its own is not another's"
+        desk.submission().continue_unresolved(unresolved, matches)
+    assert desk.submission().continue_unresolved(unresolved, matches) == Submitted("r0", unresolved.sent_at)
+    assert not Claims(desk.context).read_taken_ids(), "its own is not another's"
 
 
 def test_a_request_that_was_paid_for_is_kept_though_the_claims_cannot_be_read(
@@ -610,78 +581,99 @@ def test_a_request_that_was_paid_for_is_kept_though_the_claims_cannot_be_read(
             raise ConnectionError("Airflow's API server went away")
 
     desk = Desk(monkeypatch, Unlucky(), remembers=False)
-    assert desk.submission().begin() == PaidRequest("r0", desk.segmind.now)
+    assert desk.submission().start() == Submitted("r0", desk.segmind.now)
+
+
+def test_the_id_is_known_whatever_stops_the_task_after_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is remembered, the message to the user is the only place that has it."""
+
+    class Stopped(Mapped):
+        def xcom_pull(self, *_: Any, **__: Any) -> Any:
+            raise CrashError("execution_timeout")
+
+    submission = Desk(monkeypatch, Stopped(), remembers=False).submission()
+    with pytest.raises(CrashError):
+        submission.start()
+    assert submission.request_id == "r0"
 
 
 def test_a_history_with_more_rows_than_are_read_does_not_tell_that_a_submit_never_arrived(desk: Desk) -> None:
     desk.segmind.weather = "lost after"
-    lost = lost_submit(desk.submission().begin())
+    unresolved = unresolved_submit(desk.submission().start())
     full = HistoryPage(
         tuple(
-            HistoryEntry(f"other {number}", MODEL, "COMPLETED", parameters={}, created_at=_moment(lost.at + 40))
+            HistoryEntry(
+                f"other-{number}", MODEL, "COMPLETED", parameters={}, created_at=_moment(unresolved.sent_at + 40)
+            )
             for number in range(100)
         ),
         rows=100,
     )
     desk.segmind.send = lambda call: full  # type: ignore[method-assign]
-    traces = desk.searched(lost)
-    assert "more than" in str(traces.trouble)
+    matches = desk.searched(unresolved)
+    assert "more than" in str(matches.trouble)
     with pytest.raises(SubmitUnresolvedError):
-        desk.submission().settle(lost, traces)
+        desk.submission().continue_unresolved(unresolved, matches)
 
 
 def test_rows_from_before_a_submit_need_not_be_read_to_their_end(desk: Desk) -> None:
     desk.segmind.weather = "lost before"
-    lost = lost_submit(desk.submission().begin())
+    unresolved = unresolved_submit(desk.submission().start())
     asked = []
 
     def old(call: Call[Any]) -> HistoryPage:
-        asked.append(call.query)
-        entry = HistoryEntry("old", MODEL, "COMPLETED", parameters=PARAMETERS, created_at=_moment(lost.at - 60))
+        asked.extend([call.query] if call.path == HISTORY_PATH else [])
+        entry = HistoryEntry(
+            "old", MODEL, "COMPLETED", parameters=PARAMETERS, created_at=_moment(unresolved.sent_at - 60)
+        )
         return HistoryPage((entry,) * 100, rows=100)
 
     desk.segmind.send = old  # type: ignore[method-assign]
-    desk.segmind.now = lost.deadline
-    assert desk.searched(lost) == Traces()
+    desk.segmind.now = unresolved.search_until
+    assert desk.searched(unresolved) == HistoryMatches()
     assert [(query["page"], query["sort_order"]) for query in asked] == [("1", "desc")]
 
 
 def test_a_search_that_found_no_turn_is_not_over(desk: Desk) -> None:
     desk.segmind.weather = "lost after"
-    lost = lost_submit(desk.submission().begin())
-    desk.segmind.now = lost.deadline
-    refusals = [RateLimitedError("no turn came before the deadline")] * 3
+    unresolved = unresolved_submit(desk.submission().start())
+    desk.segmind.now = unresolved.search_until
+    refusals = [RateLimitedError("the submit was queued until the deadline")] * 3
 
     def answer(call: Call[Any]) -> Any:
         assert call.turn is not None
-        assert call.turn.not_after > lost.deadline + 500
+        assert call.turn.not_after > unresolved.search_until + 500
         return refusals.pop() if refusals else desk.segmind.send(call)
 
-    assert searched(desk, lost, answer) == Traces(("r0",))
+    assert searched(desk, unresolved, answer) == HistoryMatches(("r0",))
 
 
 def test_a_search_looks_ever_less(desk: Desk) -> None:
     desk.segmind.weather = "lost before"
-    lost = lost_submit(desk.submission().begin())
-    looks = []
+    unresolved = unresolved_submit(desk.submission().start())
+    looks: list[float] = []
 
-    def answer(_: Call[Any]) -> Any:
-        looks.append(desk.segmind.now - lost.at)
+    def answer(call: Call[Any]) -> Any:
+        looks.extend([desk.segmind.now - unresolved.sent_at] if call.path == HISTORY_PATH else [])
         return HistoryPage((), 0)
 
-    assert searched(desk, lost, answer) == Traces()
-    assert looks == [0, 5, 15, 35, 65, 95, 120]
+    assert searched(desk, unresolved, answer) == HistoryMatches()
+    assert looks[:6] == [0, 5, 15, 35, 65, 95]
+    pauses = [later - earlier for earlier, later in pairwise(looks)]
+    assert all(later >= earlier for earlier, later in pairwise(pauses[:-1]))
+    assert len(looks) < 25, "the search for a request to a model that may take long is as cheap"
+    assert looks[-1] == unresolved.search_until - unresolved.sent_at
 
 
-def searched(desk: Desk, lost: LostSubmit, answer: Callable[[Call[Any]], Any]) -> Traces:
+def searched(desk: Desk, unresolved: UnresolvedSubmit, answer: Callable[[Call[Any]], Any]) -> HistoryMatches:
     """Search as a trigger does, at no cost of time."""
-    steps, outcome = find_lost(lost, lambda: desk.segmind.now), None
+    steps, outcome = search_history(unresolved, lambda: desk.segmind.now), None
     while True:
         try:
-            step = resume(steps, outcome)
+            step = advance(steps, outcome)
         except StopIteration as end:
-            traces: Traces = end.value
-            return traces
+            matches: HistoryMatches = end.value
+            return matches
         if isinstance(step, Wait):
             desk.segmind.now += step.seconds
             outcome = None
@@ -693,12 +685,14 @@ def searched(desk: Desk, lost: LostSubmit, answer: Callable[[Call[Any]], Any]) -
 @pytest.mark.parametrize("what", ["search", "turn"])
 def test_an_event_that_comes_twice_does_not_lead_to_two_submits(desk: Desk, crash_at: str, what: str) -> None:
     desk.segmind.weather = "lost before"
-    lost = lost_submit(desk.submission().begin())
+    unresolved = unresolved_submit(desk.submission().start())
 
-    def event() -> Begun:
+    def event() -> SubmissionStep:
         if what == "search":
-            return desk.submission().settle(lost, Traces())
-        return desk.submission().take(AwaitedTurn(desk.segmind.now, desk.segmind.now + 900, lost=lost))
+            return desk.submission().continue_unresolved(unresolved, HistoryMatches())
+        return desk.submission().continue_rate_limited(
+            RateLimitedSubmit(desk.segmind.now, desk.segmind.now + 900, replaces=unresolved)
+        )
 
     desk.segmind.now += 200
     desk.segmind.crash_at = crash_at
@@ -706,22 +700,24 @@ def test_an_event_that_comes_twice_does_not_lead_to_two_submits(desk: Desk, cras
         event()
     sent_at = desk.segmind.now
     desk.segmind.now += 5
-    assert lost_submit(event()).at == sent_at, "it looks for what the first one submitted"
+    assert unresolved_submit(event()).sent_at == sent_at, "it looks for what the first one submitted"
     assert len(desk.segmind.jobs) == (1 if crash_at == "after the POST" else 0)
 
 
-def test_the_answer_is_given_up_late_and_searched_for_two_minutes_from_then(desk: Desk) -> None:
+def test_the_answer_is_given_up_late_and_searched_for_from_then(desk: Desk) -> None:
     """With a `timeout` of two minutes in the connection, say: until then Segmind may accept it."""
 
     def silence(model: str, parameters: Any) -> SubmittedRequest:
         desk.segmind.now += 300
         raise SubmitUnresolvedError("silence")
 
-    desk.segmind.patience, desk.segmind.submit = 363.0, silence  # type: ignore[method-assign]
-    lost = lost_submit(desk.submission().begin())
-    assert lost.deadline == desk.segmind.now + 120
-    desk.segmind.now += 600
-    assert lost_submit(desk.submission().begin()).deadline == desk.segmind.now + 1, "a later try looks once"
+    desk.segmind.submit_duration_limit, desk.segmind.submit = 363.0, silence  # type: ignore[method-assign]
+    unresolved = unresolved_submit(desk.submission().start())
+    assert unresolved.search_until == desk.segmind.now + latest_usual_duration(MODEL) + HISTORY_LAG
+    desk.segmind.now += 3600
+    assert unresolved_submit(desk.submission().start()).search_until == desk.segmind.now + 1, (
+        "a later attempt looks once"
+    )
 
 
 @pytest.mark.parametrize(
@@ -733,41 +729,46 @@ def test_the_answer_is_given_up_late_and_searched_for_two_minutes_from_then(desk
 )
 def test_rows_that_cannot_be_read_do_not_tell_that_a_submit_never_arrived(desk: Desk, page: HistoryPage) -> None:
     desk.segmind.weather = "lost after"
-    lost = lost_submit(desk.submission().begin())
-    assert searched(desk, lost, lambda _: page).trouble is not None
+    unresolved = unresolved_submit(desk.submission().start())
+    assert searched(desk, unresolved, lambda _: page).trouble is not None
 
 
 def test_a_history_that_is_not_sorted_as_asked_is_read_further(desk: Desk) -> None:
     desk.segmind.weather = "lost after"
-    lost = lost_submit(desk.submission().begin())
+    unresolved = unresolved_submit(desk.submission().start())
     pages = [
         tuple(
-            HistoryEntry(f"old {number}", MODEL, "COMPLETED", parameters={}, created_at=_moment(lost.at - number))
+            HistoryEntry(
+                f"old {number}", MODEL, "COMPLETED", parameters={}, created_at=_moment(unresolved.sent_at - number)
+            )
             for number in range(1000, 900, -1)
         ),
         (desk.segmind.entry("r0"),),
     ]
 
-    def answer(call: Call[Any]) -> HistoryPage:
+    def answer(call: Call[Any]) -> Any:
+        if call.path != HISTORY_PATH:
+            return desk.segmind.send(call)
         page = pages[int(call.query["page"]) - 1]
         return HistoryPage(page, len(page))
 
-    assert searched(desk, lost, answer) == Traces(("r0",))
+    assert searched(desk, unresolved, answer) == HistoryMatches(("r0",))
 
 
 def test_a_search_weeks_later_asks_for_the_days_of_the_submit_only(desk: Desk) -> None:
     desk.segmind.weather = "lost after"
-    lost_submit(desk.submission().begin())
+    unresolved_submit(desk.submission().start())
     desk.segmind.now += 60 * 86400
-    lost, asked = lost_submit(desk.submission().begin()), []
+    unresolved, asked = unresolved_submit(desk.submission().start()), []
 
     def answer(call: Call[Any]) -> Any:
-        asked.append((call.query["from_date"], call.query["to_date"]))
+        if call.path == HISTORY_PATH:
+            asked.append((call.query["from_date"], call.query["to_date"]))
         assert call.turn is not None
         assert call.turn.rank is Rank.SUBMIT
         return desk.segmind.send(call)
 
-    assert searched(desk, lost, answer) == Traces(("r0",))
+    assert searched(desk, unresolved, answer) == HistoryMatches(("r0",))
     assert asked == [("1970-01-11", "1970-01-13")]
 
 
@@ -801,18 +802,18 @@ def test_a_resumed_task_does_not_upload_again(
     desk = Desk(monkeypatch, remembers=remembers)
     uploaded = uploading(desk, image)
     desk.segmind.weather = "limited"
-    turn = desk.submission(with_image(image)).begin()
-    assert isinstance(turn, AwaitedTurn)
-    assert isinstance(desk.submission(with_image(image)).take(turn), PaidRequest)
+    turn = desk.submission(with_image(image)).start()
+    assert isinstance(turn, RateLimitedSubmit)
+    assert isinstance(desk.submission(with_image(image)).continue_rate_limited(turn), Submitted)
     assert len(uploaded) == 1
 
 
-def test_after_a_request_that_failed_an_image_is_uploaded_anew(desk: Desk, image: Path) -> None:
+def test_after_a_request_that_failed_an_image_is_uploaded_again(desk: Desk, image: Path) -> None:
     """It may have failed because Segmind no longer had the upload."""
     uploaded = uploading(desk, image)
-    desk.submission(with_image(image)).begin()
+    desk.submission(with_image(image)).start()
     desk.segmind.jobs["r0"] = (desk.segmind.now, "FAILED")
-    assert isinstance(desk.submission(with_image(image)).begin(), PaidRequest)
+    assert isinstance(desk.submission(with_image(image)).start(), Submitted)
     assert len(uploaded) == 2
 
 
@@ -821,15 +822,115 @@ def test_a_rate_limit_on_an_upload_is_waited_out_like_one_on_a_submit(desk: Desk
         raise RateLimitedError("slow down", status=429)
 
     desk.segmind.upload = limited  # type: ignore[attr-defined]
-    assert isinstance(desk.submission(with_image(image)).begin(), AwaitedTurn)
+    assert isinstance(desk.submission(with_image(image)).start(), RateLimitedSubmit)
     assert not desk.segmind.jobs
 
 
-def test_a_file_that_is_gone_does_not_keep_a_try_from_the_video_that_was_paid_for(desk: Desk, image: Path) -> None:
+def test_a_file_that_is_gone_does_not_keep_an_attempt_from_its_video(desk: Desk, image: Path) -> None:
     uploading(desk, image)
-    submitted = desk.submission(with_image(image)).begin()
+    submitted = desk.submission(with_image(image)).start()
     image.unlink()
-    assert desk.submission(with_image(image)).begin() == submitted
+    assert desk.submission(with_image(image)).start() == submitted
     desk.segmind.jobs["r0"] = (desk.segmind.now, "FAILED")
     with pytest.raises(InvalidParameterError, match="does not exist"):
-        desk.submission(with_image(image)).begin()
+        desk.submission(with_image(image)).start()
+
+
+def test_a_look_that_takes_longer_than_the_search_is_not_its_last(desk: Desk) -> None:
+    """A later attempt searches for a second. What is only likely counts then, too, or two videos are paid."""
+    desk.segmind.weather = "lost after"
+    unresolved = replace(
+        unresolved_submit(desk.submission().start()),
+        sent_digests=digests({**PARAMETERS, "image": "https://x/1.png"}),
+        sent_media={"image": "https://x/"},
+    )
+
+    def slowly(call: Call[Any]) -> Any:
+        desk.segmind.now += 3
+        return desk.segmind.send(call)
+
+    desk.segmind.now += 600
+    again = replace(unresolved, sent_fingerprint="with the image", search_until=desk.segmind.now + 1)
+    assert searched(desk, again, slowly) == HistoryMatches(("r0",), confidence=Confidence.LIKELY)
+
+
+def test_an_attempt_from_before_a_clear_does_not_write_down_its_delivery(desk: Desk) -> None:
+    """The cleared task continues with that request. It would submit another one if it found it delivered."""
+    desk.submission().start()
+    desk.segmind.jobs["r0"] = (desk.segmind.now, "PROCESSING")
+    assert desk.submission(max_tries=6).start() == Submitted("r0", desk.segmind.now)
+    RecordStore(desk.context, durable=True).mark_delivered("r0", 3)
+    assert desk.submission(max_tries=6).start() == Submitted("r0", desk.segmind.now)
+    RecordStore(desk.context, durable=True).mark_delivered("r0", 6)
+    assert desk.submission(max_tries=9).start() == Submitted("r1", desk.segmind.now)
+
+
+def test_an_attempt_that_was_overtaken_while_it_uploaded_does_not_submit(desk: Desk, image: Path) -> None:
+    """Airflow took it for dead, and started the next one."""
+
+    def slow_upload(data_urls: list[str]) -> tuple[str, ...]:
+        desk.segmind.now += 60
+        desk.segmind.upload = lambda data_urls: ("https://x/2.png",)  # type: ignore[attr-defined]
+        assert desk.submission(with_image(image)).start() == Submitted("r0", desk.segmind.now)
+        return ("https://x/1.png",)
+
+    desk.segmind.upload = slow_upload  # type: ignore[attr-defined]
+    started = desk.submission(with_image(image)).start()
+    assert started == Submitted("r0", desk.segmind.now)
+    assert list(desk.segmind.jobs) == ["r0"]
+
+
+def test_the_search_lasts_as_long_as_the_user_expects_the_request_to_take(desk: Desk) -> None:
+    desk.segmind.weather = "lost before"
+    unresolved = unresolved_submit(desk.submission(expected_duration=10).start())
+    expected = latest_usual_duration(MODEL, PARAMETERS, 10)
+    assert expected < latest_usual_duration(MODEL, PARAMETERS)
+    assert unresolved.search_until == desk.segmind.now + HISTORY_LAG + expected
+
+
+@pytest.mark.parametrize("earlier", [(), (900_000.0,)])
+def test_more_requests_than_this_task_can_have_made_are_ambiguous(desk: Desk, earlier: tuple[float, ...]) -> None:
+    """One of each unresolved submit may be the task's own; one more is somebody else's."""
+    desk.segmind.weather = "lost before"
+    unresolved = replace(unresolved_submit(desk.submission().start()), earlier_sent_at=earlier)
+    ids = tuple(f"r{number}" for number in range(len(earlier) + 2))
+    own = desk.submission().continue_unresolved(unresolved, HistoryMatches(ids[:-1]))
+    assert isinstance(own, Submitted)
+    desk.segmind.weather = "lost before"
+    desk.context["task_state_store"].clear()
+    desk.submission().start()
+    submission = desk.submission()
+    with pytest.raises(SubmitUnresolvedError) as caught:
+        submission.continue_unresolved(replace(unresolved, sent_at=desk.segmind.now), HistoryMatches(ids))
+    assert caught.value.is_ambiguous
+    assert all(request_id in str(caught.value) for request_id in ids)
+    assert submission.is_unresolved
+
+
+def test_a_task_that_gives_up_says_that_there_may_be_a_request(desk: Desk) -> None:
+    desk.segmind.weather = "lost before"
+    first = unresolved_submit(desk.submission().start())
+    desk.segmind.weather = "lost before"
+    submission = desk.submission()
+    second = unresolved_submit(submission.continue_unresolved(first, HistoryMatches()))
+    with pytest.raises(SubmitUnresolvedError):
+        submission.continue_unresolved(second, HistoryMatches())
+    assert submission.is_unresolved
+    submission = desk.submission()
+    with pytest.raises(SubmitUnresolvedError, match="could not be searched"):
+        submission.continue_unresolved(second, HistoryMatches(trouble=ServerError("down", status=503)))
+    assert submission.is_unresolved
+
+
+def test_a_cleared_task_whose_request_failed_keeps_waiting_for_its_turn(desk: Desk) -> None:
+    """The timeout of a wait for the rate limit counts from the first refusal."""
+    desk.submission().start()
+    desk.segmind.jobs["r0"] = (desk.segmind.now, "FAILED")
+    began, turn = desk.segmind.now, RateLimitedSubmit(desk.segmind.now, desk.segmind.now + 900)
+    for max_tries in (3, 6):
+        desk.segmind.now, desk.segmind.weather = began + 60, "limited"
+        again = desk.submission(max_tries=max_tries).continue_rate_limited(turn)
+        assert isinstance(again, RateLimitedSubmit)
+        assert again.deadline == began + 900
+        desk.submission(max_tries=max_tries).start()
+        desk.segmind.jobs = {name: (at, "FAILED") for name, (at, _) in desk.segmind.jobs.items()}

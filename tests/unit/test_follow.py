@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,10 +11,19 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_segmind.api.answers import RequestReport
+from airflow_provider_segmind.api.answers import HistoryEntry, RequestReport, read_early_result
 from airflow_provider_segmind.api.call import Call, Rank
+from airflow_provider_segmind.api.early_results import EarlyResults, UnclearAnswer
 from airflow_provider_segmind.api.expectation import KNOWN, Experience
-from airflow_provider_segmind.api.follow import LAST_TURN, LONGEST_QUEUE, FollowedRequest, Wait, follow, resume
+from airflow_provider_segmind.api.follow import (
+    LAST_TURN,
+    LONGEST_RESULT_QUEUE,
+    FollowedRequest,
+    Wait,
+    advance,
+    follow,
+)
+from airflow_provider_segmind.api.schedule import KeyLoad
 from airflow_provider_segmind.exceptions import (
     AuthenticationError,
     RateLimitedError,
@@ -33,7 +43,7 @@ Answer = Callable[[Call[Any], float], RequestReport | SegmindError]
 
 
 class World:
-    """A clock and a Segmind that answers as told, driven without waiting."""
+    """A clock and a Segmind that answers as it is set up, driven without waiting."""
 
     def __init__(self, answer: Answer, *, timeout: float = 900, poll_interval: float | None = None) -> None:
         self.now = START
@@ -42,12 +52,18 @@ class World:
         self.remarks: list[str] = []
         self.request = FollowedRequest(ID, START, START + timeout, poll_interval)
 
-    def run(self, experience: Experience | None = None) -> RequestReport:
-        steps = follow(self.request, lambda: self.now, experience or Experience())
+    def run(
+        self,
+        experience: Experience | None = None,
+        early: EarlyResults | None = None,
+        load: Callable[[], KeyLoad] = KeyLoad,
+    ) -> RequestReport:
+        clock = lambda: self.now  # noqa: E731
+        steps = follow(self.request, clock, experience or Experience(), early, load)
         outcome: Any = None
         while True:
             try:
-                step = resume(steps, outcome)
+                step = advance(steps, outcome)
             except StopIteration as end:
                 return end.value
             if isinstance(step, Wait):
@@ -59,6 +75,15 @@ class World:
                 kind = "status" if step.path.endswith("/status") else "result"
                 self.asked.append((kind, self.now - START))
                 outcome = self.answer(step, self.now - START)
+                if isinstance(outcome, RequestExpiredError) and step.reader is read_early_result:
+                    outcome = UnclearAnswer("HTTP 404", False)
+
+
+def only_status() -> EarlyResults:
+    """Return what is known of a Segmind that says nothing of use about the results of requests that run."""
+    early = EarlyResults()
+    early.learn_unclear(UnclearAnswer("HTTP 404", False), START, running=True)
+    return early
 
 
 def job(duration: float, then: str = "COMPLETED", before: str = "PROCESSING") -> Answer:
@@ -72,7 +97,7 @@ def job(duration: float, then: str = "COMPLETED", before: str = "PROCESSING") ->
 
 def test_result_is_fetched_in_the_same_look_as_completed() -> None:
     world = World(job(144.5))
-    assert world.run().body["output"] == "x"
+    assert world.run(early=only_status()).body["output"] == "x"
     (status, seen), (result, fetched) = world.asked[-2:]
     assert (status, result) == ("status", "result")
     assert seen == fetched
@@ -99,7 +124,7 @@ def test_a_thousand_requests_that_are_taken_up_again_are_not_looked_at_together(
 def test_a_fixed_interval_is_kept() -> None:
     world = World(job(100), poll_interval=7)
     world.run()
-    ages = [age for kind, age in world.asked if kind == "status"]
+    ages = [age for _, age in world.asked[:-1]]
     assert {round(later - earlier, 6) for earlier, later in pairwise(ages)} == {7}
 
 
@@ -128,13 +153,31 @@ def test_what_a_request_took_is_remembered_for_the_next_ones() -> None:
     assert looks[-1] < 50
 
 
+@pytest.mark.parametrize(("teacher", "learned"), [("duration=5", True), ("duration=10", False)])
+def test_what_was_learned_of_one_length_is_not_expected_of_another(teacher: str, learned: bool) -> None:
+    def answer(call: Call[Any], age: float) -> RequestReport:
+        report = job(40)(call, age)
+        return replace(report, body={**report.body, "metrics": {"total_time": 40.0}})
+
+    experience = Experience()
+    for _ in range(30):
+        world = World(answer)
+        world.request = replace(world.request, model="some-model", variant=teacher)
+        world.run(experience)
+        experience.expect("some-model", math.inf, variant=teacher)
+    world = World(job(200))
+    world.request = replace(world.request, model="some-model", variant="duration=5")
+    world.run(experience)
+    assert (experience.expect("some-model", 0, variant="duration=5").spread < 0.5) is learned
+
+
 def test_what_a_user_expects_of_one_task_teaches_nothing_about_others() -> None:
     experience = Experience()
     for _ in range(5):
         world = World(job(144.5))
         world.request = replace(world.request, model="kling-o1-image-to-video", expected_duration=10)
         world.run(experience)
-    assert experience.expectation("kling-o1-image-to-video") == KNOWN["kling-o1-image-to-video"]
+    assert experience.expect("kling-o1-image-to-video") == KNOWN["kling-o1-image-to-video"]
 
 
 def test_an_expected_duration_goes_before_what_is_known() -> None:
@@ -157,7 +200,7 @@ def test_a_look_is_worth_more_the_likelier_the_request_is_done() -> None:
 
     world = World(answer)
     world.request = replace(world.request, model="kling-o1-image-to-video")
-    world.run()
+    world.run(early=only_status())
     first, _ = turns[0]
     assert first.likelihood(START + 30) < 0.001 < 0.4 < first.likelihood(START + 144.5) < 0.6
     assert first.likelihood(START + 400) > 0.99
@@ -166,7 +209,7 @@ def test_a_look_is_worth_more_the_likelier_the_request_is_done() -> None:
     assert later.likelihood(START) == 0
     assert all(turn.not_after == START + 900 + LAST_TURN for turn, _ in turns)
     assert [(turn.rank, turn.not_after) for turn in of_result] == [
-        (Rank.RESULT, START + 900 + LAST_TURN + LONGEST_QUEUE)
+        (Rank.RESULT, START + 900 + LAST_TURN + LONGEST_RESULT_QUEUE)
     ]
 
 
@@ -222,6 +265,21 @@ def test_404_is_tolerated_for_thirty_seconds_only() -> None:
     assert 30 <= world.asked[-1][1] <= 45
 
 
+def test_a_request_that_outlives_its_record_is_waited_for() -> None:
+    """The history still lists it as PENDING: it will be charged, so it is not given up."""
+    missing = RequestExpiredError("not found", status=404, request_id=ID)
+
+    def answer(call: Call[Any], age: float) -> Any:
+        if "history" not in call.path:
+            return missing
+        state = "COMPLETED" if age > 100 else "PENDING"
+        return HistoryEntry(ID, "some-model", state, 0.91, output_urls=("https://x/y.mp4",) if age > 100 else ())
+
+    report = World(answer).run()
+    assert report.from_history
+    assert report.body["output"] == "https://x/y.mp4"
+
+
 def test_an_unknown_state_is_no_end_and_is_remarked_on_once() -> None:
     world = World(job(200, before="PAUSED"))
     assert world.run().completed
@@ -254,9 +312,68 @@ def test_a_result_that_cannot_be_fetched_is_not_said_to_be_unfinished() -> None:
     def answer(call: Call[Any], age: float) -> RequestReport | SegmindError:
         if call.turn is not None and call.turn.rank is Rank.RESULT:
             assert call.turn.not_after > START + 900 + 600, "it is there, and may wait"
-            return RateLimitedError("no turn came before the deadline")
+            return RateLimitedError("other requests with this key were queued until the deadline")
         return job(100)(call, age)
 
     with pytest.raises(RequestTimeoutError, match="COMPLETED, but its result could not be fetched") as caught:
-        World(answer).run()
+        World(answer).run(early=only_status())
     assert caught.value.request_id == ID
+
+
+@pytest.mark.parametrize(("waiting", "early_looks"), [(1, 1), (10, 1), (11, 0), (1000, 0)])
+def test_among_many_requests_nobody_looks_for_early_errors_if_the_limit_is_not_known(
+    waiting: int, early_looks: int
+) -> None:
+    world = World(job(144.5))
+    world.request = replace(world.request, model="kling-o1-image-to-video")
+    world.run(early=only_status(), load=lambda: KeyLoad(waiting))
+    ages = [age for _, age in world.asked]
+    assert sum(age < 80 for age in ages) == early_looks
+    assert ages[early_looks] == pytest.approx(88, abs=5)
+    assert len(ages) > 8
+
+
+def test_on_a_scarce_key_a_request_is_looked_at_when_it_is_probably_done() -> None:
+    world = World(job(144.5))
+    world.request = replace(world.request, model="kling-o1-image-to-video")
+    world.run(early=only_status(), load=lambda: KeyLoad(100, 1.0))
+    assert len(world.asked) == 2, "its status and its result"
+    assert 144.5 < world.asked[0][1] < 215
+
+
+def test_on_a_scarce_key_one_request_is_looked_at_early_to_learn_what_is_said_of_it() -> None:
+    world, early = World(job(144.5)), EarlyResults()
+    world.request = replace(world.request, model="kling-o1-image-to-video")
+    world.run(early=early, load=lambda: KeyLoad(100, 1.0))
+    assert [kind for kind, _ in world.asked] == ["result", "result"]
+    assert world.asked[0][1] < 5
+    assert early.understood
+
+
+def test_a_request_of_something_else_may_be_done_and_is_looked_at_at_once() -> None:
+    world = World(job(0))
+    world.run(early=only_status(), load=lambda: KeyLoad(100, 1.0))
+    assert world.asked[0][1] < 5
+
+
+def test_room_that_a_key_has_again_is_used() -> None:
+    world = World(job(144.5))
+    world.request = replace(world.request, model="kling-o1-image-to-video")
+    world.run(early=only_status(), load=lambda: KeyLoad(100 if world.now < START + 100 else 1, 1.0))
+    assert 100 < world.asked[0][1] < 150
+    assert len(world.asked) > 3
+
+
+def test_a_fixed_interval_is_kept_on_a_scarce_key_too() -> None:
+    world = World(job(100), poll_interval=7)
+    world.run(load=lambda: KeyLoad(100, 1.0))
+    ages = [age for _, age in world.asked[:-1]]
+    assert {round(later - earlier, 6) for earlier, later in pairwise(ages)} == {7}
+
+
+def test_a_deadline_is_kept_on_a_scarce_key_too() -> None:
+    world = World(job(10_000), timeout=90)
+    world.request = replace(world.request, model="kling-o1-image-to-video")
+    with pytest.raises(RequestTimeoutError):
+        world.run(load=lambda: KeyLoad(1000, 1.0))
+    assert world.asked[-1][1] == pytest.approx(90)

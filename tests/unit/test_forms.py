@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import enum
 import importlib
 import inspect
 import json
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,14 +26,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_segmind.api.answers import RequestReport
-from airflow_provider_segmind.api.awaited_turn import AwaitedTurn
-from airflow_provider_segmind.api.resolve import LostSubmit, Traces
+from airflow_provider_segmind.api.answers import DATABASE_LIMIT, RequestReport
+from airflow_provider_segmind.api.history_search import Confidence, HistoryMatches
+from airflow_provider_segmind.api.rate_limited_submit import RateLimitedSubmit
+from airflow_provider_segmind.api.unresolved_submit import UnresolvedSubmit
 from airflow_provider_segmind.compat import AirflowFailException, TaskDeferred
 from airflow_provider_segmind.durability.claims import CLAIM_KEY, Claims
 from airflow_provider_segmind.durability.record import RecordState, RequestRecord
 from airflow_provider_segmind.durability.store import KEY, OUTPUTS_KEY, UPLOADS_KEY, RecordStore
-from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
+from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.exceptions import (
     RateLimitedError,
     RequestFailedError,
@@ -43,27 +46,27 @@ from airflow_provider_segmind.media.storing import StoredOutput
 from airflow_provider_segmind.operators.inference import SegmindInferenceOperator
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 from airflow_provider_segmind.sensors.request import SegmindRequestSensor
-from airflow_provider_segmind.triggers.driving import deferral_timeout
+from airflow_provider_segmind.triggers.deferral import deferral_timeout
 from airflow_provider_segmind.triggers.events import (
-    EVENT_LIMIT,
     LargeResult,
     completed_event,
     error_event,
+    rate_limit_event,
     read_event,
-    read_traces,
-    read_turn,
-    traces_event,
-    turn_event,
+    read_rate_limit_event,
+    read_search_event,
+    search_event,
 )
-from airflow_provider_segmind.triggers.lost_submit import SegmindLostSubmitTrigger
+from airflow_provider_segmind.triggers.rate_limit import SegmindRateLimitTrigger
 from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
-from airflow_provider_segmind.triggers.turn import SegmindTurnTrigger
+from airflow_provider_segmind.triggers.unresolved_submit import SegmindUnresolvedSubmitTrigger
+from tests.task_instance import Ti
 
 FORMS = Path(__file__).parent / "forms"
 
 NAMES: list[tuple[str, dict[str, Any] | None, type, str]] = [
     # What Airflow's database holds while a task is deferred: the trigger's class path, and the method that takes
-    # the task up again. Between them: what happens to the submit, and whose task it is.
+    # the task up again. Between them: what happens to the submit, and which task it belongs to.
     (
         "airflow_provider_segmind.triggers.request.SegmindRequestTrigger",
         None,
@@ -71,16 +74,16 @@ NAMES: list[tuple[str, dict[str, Any] | None, type, str]] = [
         "execute_complete",
     ),
     (
-        "airflow_provider_segmind.triggers.lost_submit.SegmindLostSubmitTrigger",
+        "airflow_provider_segmind.triggers.unresolved_submit.SegmindUnresolvedSubmitTrigger",
         {"on": "submit", "drop": "after"},
         SegmindInferenceOperator,
-        "execute_found",
+        "execute_after_search",
     ),
     (
-        "airflow_provider_segmind.triggers.turn.SegmindTurnTrigger",
+        "airflow_provider_segmind.triggers.rate_limit.SegmindRateLimitTrigger",
         {"on": "submit", "status": 429, "reset_in": 2},
         SegmindInferenceOperator,
-        "execute_turn",
+        "execute_after_rate_limit",
     ),
     (
         "airflow_provider_segmind.triggers.request.SegmindRequestTrigger",
@@ -101,11 +104,23 @@ KEYS = ("segmind_request", "segmind_uploads", "segmind_outputs", "segmind_claim"
 REQUEST = "7d1c0b6e-1111-4222-8333-944445555666"
 AT = 1795435200.25
 NOW = AT + 60
+EARLIEST = AT + 10
 DIGEST = "5" * 64
-LOST = LostSubmit(
-    "some-model", "f" * 64, AT, AT + 90, AT + 1, AT + 120, ignore=("other",), earlier=(AT - 300,), attempt=2
+UNRESOLVED = UnresolvedSubmit(
+    "some-model",
+    "f" * 64,
+    AT,
+    AT + 90,
+    AT + 1,
+    AT + 120,
+    ignored_ids=("other",),
+    earlier_sent_at=(AT - 300,),
+    submits=2,
+    sent_digests={"prompt": "5" * 12, "image": "6" * 12},
+    sent_media={"image": "https://x.example/"},
+    is_given_up=True,
 )
-TURN = AwaitedTurn(AT + 30, AT + 900, refusals=3, lost=LOST)
+TURN = RateLimitedSubmit(AT + 30, AT + 900, refusals=3, replaces=UNRESOLVED)
 BODY = {"status": "COMPLETED", "output": "https://x/y.mp4", "metrics": {"cost": 0.91}}
 DEEP: Any = []
 for _ in range(2000):
@@ -114,7 +129,18 @@ STORED = StoredOutput("s3://clips/y.mp4", 12345, "ca" * 32, "video/mp4")
 
 
 def record(state: RecordState, **fields: Any) -> RequestRecord:
-    return RequestRecord(state, "some-model", "f" * 64, AT, max_tries=3, given="e" * 64, sent="d" * 64, **fields)
+    return RequestRecord(
+        state,
+        "some-model",
+        "f" * 64,
+        AT,
+        max_tries=3,
+        written_fingerprint="e" * 64,
+        sent_fingerprint="d" * 64,
+        sent_digests={"prompt": "5" * 12, "image": "6" * 12},
+        sent_media={"image": "https://x.example/"},
+        **fields,
+    )
 
 
 def read_arguments(trigger: Any) -> dict[str, Any]:
@@ -130,9 +156,14 @@ def store_of(documents: Mapping[str, Any]) -> RecordStore:
 
 
 def read_found(event: Any) -> dict[str, Any]:
-    submit, traces = read_traces(event)
-    trouble = traces.trouble
-    return {"submit": asdict(submit), "request_ids": traces.request_ids, "error": trouble and str(trouble)}
+    submit, matches = read_search_event(event)
+    trouble = matches.trouble
+    return {
+        "submit": asdict(submit),
+        "request_ids": matches.request_ids,
+        "error": trouble and str(trouble),
+        "confidence": matches.confidence,
+    }
 
 
 def written_by_store(key: str, write: Callable[[RecordStore], object]) -> Any:
@@ -149,21 +180,6 @@ class Kept(dict[str, Any]):
 
     def delete(self, key: str) -> None:
         self.pop(key, None)
-
-
-class Ti:
-    """What an operator asks of its task instance, without a database."""
-
-    map_index, task_id, max_tries, try_number = -1, "run", 3, 1
-
-    def __init__(self) -> None:
-        self.xcoms: dict[str, Any] = {}
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.xcoms[key] = value
-
-    def xcom_pull(self, key: str, **_: Any) -> Any:
-        return self.xcoms.get(key)
 
 
 class MappedTi(Ti):
@@ -207,9 +223,20 @@ class Case:
 
 CASES: dict[str, Case] = {
     "trigger_request": Case(
-        lambda: SegmindRequestTrigger(REQUEST, "segmind_eu", AT, AT + 900, 7.5, "some-model", 144.5).serialize()[
-            1
-        ],
+        lambda: SegmindRequestTrigger(
+            REQUEST,
+            "segmind_eu",
+            AT,
+            AT + 900,
+            7.5,
+            "some-model",
+            144.5,
+            exponential_backoff=True,
+            max_wait=60.0,
+            earliest_event=EARLIEST,
+            variant="duration=10",
+            attempt=2,
+        ).serialize()[1],
         lambda document: read_arguments(SegmindRequestTrigger(**document)),
         {
             "segmind_conn_id": "segmind_default",
@@ -218,32 +245,48 @@ CASES: dict[str, Case] = {
             "poll_interval": None,
             "model": None,
             "expected_duration": None,
+            "earliest_event": 0.0,
+            "exponential_backoff": False,
+            "max_wait": None,
+            "variant": None,
+            "attempt": 0,
         },
         named=True,
     ),
-    "trigger_lost_submit": Case(
-        lambda: SegmindLostSubmitTrigger("segmind_eu", LOST.as_json()).serialize()[1],
-        lambda document: read_arguments(SegmindLostSubmitTrigger(**document)),
-        {"segmind_conn_id": "segmind_default"},
+    "trigger_unresolved_submit": Case(
+        lambda: SegmindUnresolvedSubmitTrigger(
+            "segmind_eu", UNRESOLVED.as_json(), earliest_event=EARLIEST, attempt=2
+        ).serialize()[1],
+        lambda document: read_arguments(SegmindUnresolvedSubmitTrigger(**document)),
+        {"segmind_conn_id": "segmind_default", "earliest_event": 0.0, "attempt": 0},
         forms=("submit",),
     ),
-    "trigger_turn": Case(
-        lambda: SegmindTurnTrigger("segmind_eu", TURN.as_json()).serialize()[1],
-        lambda document: read_arguments(SegmindTurnTrigger(**document)),
-        {"segmind_conn_id": "segmind_default"},
-        forms=("turn",),
+    "trigger_rate_limit": Case(
+        lambda: SegmindRateLimitTrigger(
+            "segmind_eu", TURN.as_json(), earliest_event=EARLIEST, attempt=2
+        ).serialize()[1],
+        lambda document: read_arguments(SegmindRateLimitTrigger(**document)),
+        {"segmind_conn_id": "segmind_default", "earliest_event": 0.0, "attempt": 0},
+        forms=("submit",),
     ),
-    "lost_submit": Case(
-        LOST.as_json,
-        lambda document: asdict(LostSubmit.from_json(document)),
-        {"ignore": (), "earlier": (), "attempt": 1},
+    "unresolved_submit": Case(
+        UNRESOLVED.as_json,
+        lambda document: asdict(UnresolvedSubmit.from_json(document)),
+        {
+            "ignored_ids": (),
+            "earlier_sent_at": (),
+            "submits": 1,
+            "sent_digests": {},
+            "sent_media": {},
+            "is_given_up": False,
+        },
         may_submit=True,
     ),
-    "turn": Case(
+    "rate_limited_submit": Case(
         TURN.as_json,
-        lambda document: asdict(AwaitedTurn.from_json(document)),
-        {"refusals": 1, "lost": None},
-        forms=("lost",),
+        lambda document: asdict(RateLimitedSubmit.from_json(document)),
+        {"refusals": 1, "replaces": None},
+        forms=("replaces",),
         may_submit=True,
     ),
     "event_completed": Case(
@@ -254,46 +297,53 @@ CASES: dict[str, Case] = {
         named=True,
     ),
     "event_large": Case(
-        lambda: completed_event(RequestReport(REQUEST, "COMPLETED", {"output": "x" * EVENT_LIMIT})),
+        lambda: completed_event(RequestReport(REQUEST, "COMPLETED", {"output": "x" * DATABASE_LIMIT})),
         lambda event: asdict(read_event(event)),
         {"from_history": None},
         named=True,
     ),
-    "event_traces": Case(
-        lambda: traces_event(LOST, Traces((REQUEST,))),
+    "event_search": Case(
+        lambda: search_event(UNRESOLVED, HistoryMatches((REQUEST,), confidence=Confidence.LIKELY)),
         read_found,
+        {"error": None, "confidence": "certain"},
+        forms=("submit",),
+        may_submit=True,
+    ),
+    "event_search_trouble": Case(
+        lambda: search_event(UNRESOLVED, HistoryMatches(trouble=ServerError("down", status=503))),
+        read_found,
+        {"confidence": "certain"},
+        forms=("submit", "error"),
+        may_submit=True,
+    ),
+    "event_rate_limit": Case(
+        lambda: rate_limit_event(TURN, None),
+        lambda event: asdict(read_rate_limit_event(event)),
         {"error": None},
         forms=("submit",),
         may_submit=True,
     ),
-    "event_traces_trouble": Case(
-        lambda: traces_event(LOST, Traces(trouble=ServerError("down", status=503))),
-        read_found,
-        forms=("submit", "error"),
-        may_submit=True,
-    ),
-    "event_turn": Case(
-        lambda: turn_event(TURN, None),
-        lambda event: asdict(read_turn(event)),
-        {"error": None},
-        forms=("turn",),
-        may_submit=True,
-    ),
     "record_submitting": Case(
-        record(RecordState.SUBMITTING, previous="r0", earlier=(AT - 300,), digests={"prompt": "abc"}).as_json,
-        lambda document: asdict(RequestRecord.read(document)),
+        record(
+            RecordState.SUBMITTING, previous_id="r0", earlier_sent_at=(AT - 300,), digests={"prompt": "abc"}
+        ).as_json,
+        lambda document: asdict(RequestRecord.from_json(document)),
         {
-            **dict.fromkeys(("max_tries", "previous", "given", "sent", "request_id")),
-            "earlier": (),
-            "digests": {},
+            **dict.fromkeys(("max_tries", "previous_id", "written_fingerprint", "sent_fingerprint", "request_id")),
+            "earlier_sent_at": (),
+            **{key: {} for key in ("digests", "sent_digests", "sent_media")},
         },
         may_submit=True,
     ),
     **{
         f"record_{state}": Case(
             record(state, request_id=REQUEST).as_json,
-            lambda document: asdict(RequestRecord.read(document)),
-            {**dict.fromkeys(("max_tries", "previous", "given", "sent")), "earlier": (), "digests": {}},
+            lambda document: asdict(RequestRecord.from_json(document)),
+            {
+                **dict.fromkeys(("max_tries", "previous_id", "written_fingerprint", "sent_fingerprint")),
+                "earlier_sent_at": (),
+                **{key: {} for key in ("digests", "sent_digests", "sent_media")},
+            },
             named=True,
             may_submit=True,
         )
@@ -307,7 +357,11 @@ ERRORS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any], type[SegmindErr
         read_event,
         RequestFailedError,
     ),
-    "event_turn_missed": (lambda: turn_event(TURN, TURN.missed()), read_turn, RateLimitedError),
+    "event_rate_limit_timeout": (
+        lambda: rate_limit_event(TURN, TURN.timeout_error()),
+        read_rate_limit_event,
+        RateLimitedError,
+    ),
 }
 STORE: dict[str, tuple[str, Callable[[RecordStore], object]]] = {
     "uploads": (UPLOADS_KEY, lambda store: store.keep_uploads({DIGEST: "https://x/1.png"})),
@@ -317,7 +371,7 @@ STORE: dict[str, tuple[str, Callable[[RecordStore], object]]] = {
 
 def written_claim() -> Any:
     ti = MappedTi()
-    assert Claims({"ti": ti}).claimed([REQUEST]) == REQUEST
+    assert Claims({"ti": ti}).claim_first_free([REQUEST]) == REQUEST
     return ti.xcoms[CLAIM_KEY]
 
 
@@ -338,7 +392,9 @@ def with_unknown_keys(document: Any, forms: tuple[str, ...]) -> Any:
     """Return a form as a later version may write it, with more keys in it and in the forms that it holds."""
     more = {"novelty": {"version": 7, "why": ["x"]}, "another": None}
     inner = {
-        key: with_unknown_keys(document[key], ("lost",)) for key in forms if isinstance(document.get(key), dict)
+        key: with_unknown_keys(document[key], ("replaces",))
+        for key in forms
+        if isinstance(document.get(key), dict)
     }
     return {**document, **inner, **more}
 
@@ -362,7 +418,7 @@ def check_unreadable(name: str, document: Any) -> SegmindError:
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_form_is_written_as_it_was(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_segmind.durability.store.time.time", lambda: AT)
-    monkeypatch.setattr("airflow_provider_segmind.durability.claims.SETTLING", 0.0)
+    monkeypatch.setattr("airflow_provider_segmind.durability.claims.CLAIM_WRITE_TIME", 0.0)
     written = json.loads(json.dumps(WRITERS[name](), allow_nan=False))
     if os.environ.get("WRITE_FORMS"):
         (FORMS / f"{name}.json").write_text(json.dumps(written, indent=2) + "\n")
@@ -385,13 +441,14 @@ def test_a_form_is_read_to_the_same_values(name: str) -> None:
 
 
 def test_the_values_are_those_that_were_written() -> None:
-    assert LostSubmit.from_json(golden("lost_submit")) == LOST
-    assert AwaitedTurn.from_json(golden("turn")) == TURN
-    assert read_turn(golden("event_turn")) == TURN
-    assert read_traces(golden("event_traces")) == (LOST, Traces((REQUEST,)))
+    assert UnresolvedSubmit.from_json(golden("unresolved_submit")) == UNRESOLVED
+    assert RateLimitedSubmit.from_json(golden("rate_limited_submit")) == TURN
+    assert read_rate_limit_event(golden("event_rate_limit")) == TURN
+    found = HistoryMatches((REQUEST,), confidence=Confidence.LIKELY)
+    assert read_search_event(golden("event_search")) == (UNRESOLVED, found)
     assert read_event(golden("event_completed")) == RequestReport(REQUEST, "COMPLETED", BODY, from_history=True)
     assert read_event(golden("event_large")) == LargeResult(REQUEST)
-    assert RequestRecord.read(golden("record_submitted")) == record(RecordState.SUBMITTED, request_id=REQUEST)
+    assert RequestRecord.from_json(golden("record_submitted")) == record(RecordState.SUBMITTED, request_id=REQUEST)
     assert StoredOutput.from_json(golden("stored_output")) == STORED
     trigger = SegmindRequestTrigger(**golden("trigger_request"))
     assert trigger.serialize()[1] == golden("trigger_request")
@@ -424,7 +481,7 @@ def test_a_missing_key_has_its_default_or_is_an_error(
         known = {key: case.optional[key]} if key in values else {}
         assert case.read(document) == {**values, **known}
     else:
-        words = "down" if (name, key) == ("event_traces_trouble", "submit") else repr(key)
+        words = "down" if (name, key) == ("event_search_trouble", "submit") else repr(key)
         assert words in str(check_unreadable(name, document))
 
 
@@ -433,8 +490,8 @@ def test_a_wrong_type_is_an_error_that_names_the_key_and_the_request(name: str, 
     document = golden(name)
     if name == "event_large" and key == "from_history":
         return  # it is not read
-    document[key] = 7 if isinstance(document[key], dict) or key in ("error", "lost") else {"a": []}
-    if key in ("request_id", "request_ids") and name in ("event_traces", "event_traces_trouble"):
+    document[key] = 7 if isinstance(document[key], dict) or key in ("error", "replaces") else {"a": []}
+    if key in ("request_id", "request_ids") and name in ("event_search", "event_search_trouble"):
         document["request_ids"] = ["../x"]
     assert repr(key) in str(check_unreadable(name, document))
 
@@ -458,7 +515,7 @@ def test_where_a_submit_may_follow_a_higher_version_has_to_have_every_key(name: 
         return
     error = check_unreadable(name, {**without(golden(name), key), "version": 3})
     assert "version 3" in str(error)
-    assert "knows 1" in str(error)
+    assert "reads 1" in str(error)
 
 
 @pytest.mark.parametrize("document", [None, "x", 7, [], [{}], {}, {"version": 1}])
@@ -472,7 +529,7 @@ def test_an_error_crosses(name: str) -> None:
     _, read, kind = ERRORS[name]
     for document in (
         golden(name),
-        with_unknown_keys(golden(name), ("error", "turn")),
+        with_unknown_keys(golden(name), ("error", "submit")),
         {**golden(name), "version": 3},
     ):
         with pytest.raises(kind):
@@ -503,26 +560,26 @@ def test_a_result_is_made_fit_for_xcom() -> None:
 # What follows from a form that cannot be read: nothing is paid, and nothing is lost.
 
 
-@pytest.mark.parametrize("key", golden("event_traces"))
+@pytest.mark.parametrize("key", golden("event_search"))
 def test_an_event_never_says_by_accident_that_a_submit_was_not_found(key: str) -> None:
-    event = {**golden("event_traces"), "request_ids": []}
-    if key == "version":
+    event = {**golden("event_search"), "request_ids": []}
+    if key in ("version", "confidence"):
         return
     with pytest.raises(SubmitUnresolvedError):
-        read_traces(without(event, key))
+        read_search_event(without(event, key))
 
 
 @pytest.mark.parametrize("error", ["", 0, False, [], "boom"])
 def test_an_error_that_cannot_be_read_is_not_taken_for_none(error: Any) -> None:
     with pytest.raises(SubmitUnresolvedError):
-        read_traces({**golden("event_traces"), "request_ids": [], "error": error})
+        read_search_event({**golden("event_search"), "request_ids": [], "error": error})
     with pytest.raises(SegmindError):
-        read_turn({**golden("event_turn"), "error": error})
+        read_rate_limit_event({**golden("event_rate_limit"), "error": error})
 
 
 def test_a_request_that_was_found_is_named_though_the_rest_cannot_be_read() -> None:
     with pytest.raises(SubmitUnresolvedError, match=REQUEST):
-        read_traces({**golden("event_traces"), "submit": {"model": "some-model"}})
+        read_search_event({**golden("event_search"), "submit": {"model": "some-model"}})
 
 
 def test_uploads_are_read_as_far_as_they_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -540,23 +597,25 @@ def test_uploads_are_read_as_far_as_they_can_be(monkeypatch: pytest.MonkeyPatch)
         "h": {"url": "https://x/1.png", "at": math.nan},
     }
     for document in (kept, without(kept, "version"), {**kept, **odd}, with_unknown_keys(kept, (DIGEST,))):
-        assert store_of({UPLOADS_KEY: document}).uploads() == {DIGEST: "https://x/1.png"}
+        assert store_of({UPLOADS_KEY: document}).read_uploads() == {DIGEST: "https://x/1.png"}
     for document in (None, [], "x", odd):
         store = store_of({UPLOADS_KEY: document})
-        assert store.uploads() == {}
+        assert store.read_uploads() == {}
         store.keep_uploads({DIGEST: "https://x/1.png"})
-        assert store.uploads() == {DIGEST: "https://x/1.png"}
+        assert store.read_uploads() == {DIGEST: "https://x/1.png"}
 
 
 def test_stored_outputs_are_read_as_far_as_they_can_be(caplog: pytest.LogCaptureFixture) -> None:
     kept = golden("output")
     for document in (kept, without(kept, "version"), {**with_unknown_keys(kept, ("output",)), "version": 3}):
-        (found,) = store_of({f"{OUTPUTS_KEY}_1": document}).outputs(REQUEST)
+        (found,) = store_of({f"{OUTPUTS_KEY}_1": document}).read_outputs(REQUEST)
         assert StoredOutput.from_json(found) == STORED
     for wrong in (None, 7, {}, without(kept["output"], "size"), {**kept["output"], "size": "7"}):
         odd = {**kept, "output": wrong}
-        assert store_of({f"{OUTPUTS_KEY}_1": odd, f"{OUTPUTS_KEY}_2": kept}).outputs(REQUEST) == [kept["output"]]
-        assert store_of({f"{OUTPUTS_KEY}_1": without(kept, "output")}).outputs(REQUEST) == []
+        assert store_of({f"{OUTPUTS_KEY}_1": odd, f"{OUTPUTS_KEY}_2": kept}).read_outputs(REQUEST) == [
+            kept["output"]
+        ]
+        assert store_of({f"{OUTPUTS_KEY}_1": without(kept, "output")}).read_outputs(REQUEST) == []
     assert REQUEST in caplog.text
 
 
@@ -575,7 +634,7 @@ def test_a_claim_that_cannot_be_read_leaves_the_request_to_the_other_instance(
     claim: Any, free: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two instances with one request between them would have paid for two and delivered one."""
-    monkeypatch.setattr("airflow_provider_segmind.durability.claims.SETTLING", 0.0)
+    monkeypatch.setattr("airflow_provider_segmind.durability.claims.CLAIM_WRITE_TIME", 0.0)
     ti = MappedTi(segmind_claim=[claim])
     context: Any = {"ti": ti}
     claims = Claims(context)
@@ -587,7 +646,7 @@ def test_a_claim_that_cannot_be_read_leaves_the_request_to_the_other_instance(
         return pull(key, **kwargs)
 
     monkeypatch.setattr(ti, "xcom_pull", claimed_at_the_same_time)
-    assert claims.claimed([REQUEST]) == (REQUEST if free else None)
+    assert claims.claim_first_free([REQUEST]) == (REQUEST if free else None)
 
 
 def test_an_unknown_argument_of_a_trigger_is_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
@@ -598,10 +657,29 @@ def test_an_unknown_argument_of_a_trigger_is_logged_in_one_line(caplog: pytest.L
     assert "SegmindRequestTrigger" in line
 
 
+@pytest.mark.parametrize("kind", [SegmindRequestTrigger, SegmindUnresolvedSubmitTrigger, SegmindRateLimitTrigger])
+def test_the_event_of_a_trigger_that_cannot_be_read_is_held_as_well(kind: type) -> None:
+    trigger = kind()
+    trigger.earliest_event = EARLIEST
+    assert kind(**trigger.serialize()[1]).earliest_event == EARLIEST
+
+
+def test_a_text_of_a_subclass_is_a_text() -> None:
+    class Model(enum.StrEnum):
+        KLING = "kling-o1-image-to-video"
+
+    class Connection(str, enum.Enum):  # noqa: UP042 - users have such classes; `str()` of it is its name
+        TEAM = "segmind_team"
+
+    trigger = SegmindRequestTrigger(REQUEST, Connection.TEAM, model=Model.KLING)
+    assert trigger.trouble is None
+    assert (trigger.segmind_conn_id, trigger.request.model) == ("segmind_team", "kling-o1-image-to-video")
+
+
 TRIGGERS: dict[str, type] = {
     "trigger_request": SegmindRequestTrigger,
-    "trigger_lost_submit": SegmindLostSubmitTrigger,
-    "trigger_turn": SegmindTurnTrigger,
+    "trigger_unresolved_submit": SegmindUnresolvedSubmitTrigger,
+    "trigger_rate_limit": SegmindRateLimitTrigger,
 }
 
 
@@ -620,7 +698,11 @@ def test_a_trigger_that_cannot_be_read_ends_its_own_wait_and_no_other(
 ) -> None:
     """Airflow's triggerer survives nothing but a TypeError of a trigger's constructor."""
     trigger = TRIGGERS[name](**arguments)
-    read = {"trigger_request": read_event, "trigger_lost_submit": read_traces, "trigger_turn": read_turn}[name]
+    read = {
+        "trigger_request": read_event,
+        "trigger_unresolved_submit": read_search_event,
+        "trigger_rate_limit": read_rate_limit_event,
+    }[name]
     with pytest.raises(SegmindError, match="cannot be read from Airflow's database"):
         read(only_event(trigger))
     json.dumps(trigger.serialize()[1])
@@ -708,10 +790,10 @@ def check_usable(name: str, document: Any) -> None:
     """Check that nothing overflows in what follows from the values."""
     if name in TRIGGERS:
         assert deferral_timeout(TRIGGERS[name](**document).latest_end)
-    if name == "lost_submit":
-        lost = LostSubmit.from_json(document)
-        assert lost.earliest() <= lost.last() or lost.latest < lost.at
-    if name == "event_traces" and not read_found(document)["request_ids"]:
+    if name == "unresolved_submit":
+        unresolved = UnresolvedSubmit.from_json(document)
+        assert unresolved.earliest() <= unresolved.last() or unresolved.accepted_by < unresolved.sent_at
+    if name == "event_search" and not read_found(document)["request_ids"]:
         assert document["request_ids"] == []
         assert document["error"] is None or isinstance(document["error"], dict)
 
@@ -720,8 +802,8 @@ def check_usable(name: str, document: Any) -> None:
 @given(changed("uploads") | ODD, changed("output") | ODD, changed("record_submitted") | ODD)
 def test_a_store_with_anything_in_it_is_read(uploads: Any, output: Any, found: Any) -> None:
     store = store_of({UPLOADS_KEY: uploads, f"{OUTPUTS_KEY}_1": output, KEY: found})
-    assert all(url.startswith("https://") for url in store.uploads().values())
-    for each in store.outputs(REQUEST):
+    assert all(url.startswith("https://") for url in store.read_uploads().values())
+    for each in store.read_outputs(REQUEST):
         StoredOutput.from_json(each)
     error = refusal(store.read)
     assert error is None or KEY in str(error)
@@ -730,25 +812,14 @@ def test_a_store_with_anything_in_it_is_read(uploads: Any, output: Any, found: A
 # The names that stand in databases, and what a real task does.
 
 
-@pytest.fixture(scope="module")
-def _segmind() -> Iterator[RunningEmulator]:
-    with running_emulator(latency=0.3) as running:
-        yield running
-
-
-@pytest.fixture
-def emulator(_segmind: RunningEmulator, monkeypatch: pytest.MonkeyPatch) -> RunningEmulator:
-    _segmind.reset()
-    monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(_segmind.connection()))
-    return _segmind
-
-
 def operator_of(kind: type = SegmindInferenceOperator) -> Any:
+    """Return an operator that never waits in the worker, however fast other tests have seen its model."""
     if kind is SegmindRequestSensor:
         return kind(task_id="run", request_id=REQUEST)
+    slow: dict[str, Any] = {"task_id": "run", "expected_duration": 60}
     if kind is KlingImageToVideoOperator:
-        return kind(task_id="run", prompt="zoom", start_image_url="https://x.example/a.png")
-    return kind(task_id="run", model="mock-text", parameters={"prompt": "a fox"})
+        return kind(prompt="zoom", start_image_url="https://x.example/a.png", **slow)
+    return kind(model="mock-text", parameters={"prompt": "a fox"}, **slow)
 
 
 @pytest.mark.parametrize(("path", "fault", "kind", "method"), NAMES)
@@ -756,6 +827,7 @@ def test_the_names_in_databases_stay(
     emulator: RunningEmulator, path: str, fault: dict[str, Any] | None, kind: type, method: str
 ) -> None:
     emulator.faults(*([fault] if fault else []))
+    started = time.time()
     with pytest.raises(TaskDeferred) as caught:
         operator_of(kind).execute({"ti": Ti()})
     deferral: Any = caught.value
@@ -766,6 +838,8 @@ def test_the_names_in_databases_stay(
     module, _, name = path.rpartition(".")
     assert getattr(importlib.import_module(module), name) is type(deferral.trigger)
     assert json.loads(json.dumps(arguments)) == arguments
+    assert arguments["attempt"] == Ti.try_number
+    assert arguments["earliest_event"] >= started  # the fixture sets the option of Airflow 3 on 2.11, too
     inspect.signature(getattr(kind, method)).bind(None, {}, event={})
 
 
@@ -775,7 +849,15 @@ def test_the_keys_in_stores_stay() -> None:
 
 @pytest.mark.parametrize("name", ["record_submitting", "record_submitted", "record_delivered"])
 @pytest.mark.parametrize(
-    "change", [{"state": "flying"}, {"version": 0}, {"at": "now"}, {"earlier": 7}, {"digests": []}, {"sent": 7}]
+    "change",
+    [
+        {"state": "flying"},
+        {"version": 0},
+        {"sent_at": "now"},
+        {"earlier_sent_at": 7},
+        {"digests": []},
+        {"sent_fingerprint": 7},
+    ],
 )
 def test_a_record_that_cannot_be_read_never_leads_to_a_submit(
     emulator: RunningEmulator, name: str, change: dict[str, Any]
@@ -792,10 +874,10 @@ def test_a_record_that_cannot_be_read_never_leads_to_a_submit(
 @pytest.mark.parametrize(
     ("method", "event"),
     [
-        ("execute_found", {**golden("event_traces"), "request_ids": None}),
-        ("execute_found", without({**golden("event_traces"), "request_ids": []}, "error")),
-        ("execute_found", {**golden("event_traces"), "request_ids": [], "submit": {"version": 2}}),
-        ("execute_turn", {**golden("event_turn"), "turn": {"version": 2}}),
+        ("execute_after_search", {**golden("event_search"), "request_ids": None}),
+        ("execute_after_search", without({**golden("event_search"), "request_ids": []}, "error")),
+        ("execute_after_search", {**golden("event_search"), "request_ids": [], "submit": {"version": 2}}),
+        ("execute_after_rate_limit", {**golden("event_rate_limit"), "submit": {"version": 2}}),
         ("execute_complete", {**golden("event_completed"), "state": {"now": "an object"}}),
     ],
 )
@@ -804,6 +886,6 @@ def test_an_event_that_cannot_be_read_never_leads_to_a_submit(
     emulator: RunningEmulator, method: str, event: dict[str, Any], store: dict[str, Any] | None
 ) -> None:
     context: Any = {"ti": Ti(), "task_state_store": None if store is None else Kept(store)}
-    with pytest.raises((AirflowFailException, SubmitUnresolvedError), match="can be read"):
+    with pytest.raises((AirflowFailException, SubmitUnresolvedError), match="event of the trigger cannot be read"):
         getattr(operator_of(), method)(context, event)
     assert emulator.requests()["endpoints"]["submit"] == 0

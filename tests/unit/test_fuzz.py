@@ -24,16 +24,16 @@ from airflow_provider_segmind.api.call import Call, Response
 from airflow_provider_segmind.api.documents import Allowance, read_json
 from airflow_provider_segmind.api.errors import error_for
 from airflow_provider_segmind.api.expectation import Experience
-from airflow_provider_segmind.api.follow import FollowedRequest, Unfinished, Wait, follow, look, resume
+from airflow_provider_segmind.api.follow import FollowedRequest, Unfinished, Wait, advance, follow, poll, recover
+from airflow_provider_segmind.api.history_search import HistoryMatches, search_history
 from airflow_provider_segmind.api.literals import read_literal
 from airflow_provider_segmind.api.moments import read_moment
 from airflow_provider_segmind.api.output import model_output, output_urls, video_url
-from airflow_provider_segmind.api.portable import portable
+from airflow_provider_segmind.api.portable import make_portable
 from airflow_provider_segmind.api.rate_limit import LONGEST_WAIT, RESET_HEADER, reset_moment
-from airflow_provider_segmind.api.recover import recover
-from airflow_provider_segmind.api.resolve import LostSubmit, Traces, find_lost
+from airflow_provider_segmind.api.unresolved_submit import UnresolvedSubmit
 from airflow_provider_segmind.exceptions import SegmindError, error_as_json, error_from_json
-from airflow_provider_segmind.triggers.events import completed_event, error_event, read_event, traces_event
+from airflow_provider_segmind.triggers.events import completed_event, error_event, read_event, search_event
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
 fuzzed = settings(
@@ -199,7 +199,8 @@ def check_error(error: SegmindError, request_id: str | None = None) -> None:
     assert str(again) == str(error)
     reset_at = getattr(error, "reset_at", None)
     if reset_at is not None:
-        assert timedelta(0) <= reset_at - datetime.now(UTC) + timedelta(seconds=60) < LONGEST_WAIT * 2
+        came_at = datetime.fromtimestamp(0, UTC)  # as the answers here say
+        assert timedelta(0) <= reset_at - came_at <= LONGEST_WAIT
 
 
 def check_report(report: RequestReport) -> None:
@@ -261,7 +262,7 @@ def driven(start: Callable[[Clock], Any], responses: list[Response]) -> Any:
     outcome: Any = None
     for number in range(5000):
         try:
-            step = resume(steps, outcome)
+            step = advance(steps, outcome)
         except StopIteration as end:
             return end.value
         except SegmindError as error:
@@ -284,7 +285,7 @@ def test_following_and_looking(responses: list[Response]) -> None:
     request = FollowedRequest(ID, begin - 40, begin + 300, model="some-model")
     for start in (
         lambda clock: follow(request, clock, Experience()),
-        lambda _: look(ID, 40.0),
+        lambda _: poll(ID, 40.0),
         lambda _: recover(ID),
     ):
         end = driven(start, responses)
@@ -300,14 +301,14 @@ def test_following_and_looking(responses: list[Response]) -> None:
 
 @fuzzed
 @given(st.lists(RESPONSES, min_size=1, max_size=4))
-def test_searching_for_a_lost_submit(responses: list[Response]) -> None:
+def test_searching_for_an_unresolved_submit(responses: list[Response]) -> None:
     begin = NOW.timestamp()
-    lost = LostSubmit("some-model", "f" * 64, begin - 20, begin, begin, begin + 60, ignore=("other",))
-    traces = driven(lambda clock: find_lost(lost, clock), responses)
-    assert isinstance(traces, Traces)
-    assert len(json.dumps(traces_event(lost, traces), allow_nan=False)) < 20_000
-    if traces.trouble is not None:
-        check_error(traces.trouble)
+    submit = UnresolvedSubmit("some-model", "f" * 64, begin - 20, begin, begin, begin + 60, ignored_ids=("other",))
+    matches = driven(lambda clock: search_history(submit, clock), responses)
+    assert isinstance(matches, HistoryMatches)
+    assert len(json.dumps(search_event(submit, matches), allow_nan=False)) < 20_000
+    if matches.trouble is not None:
+        check_error(matches.trouble)
 
 
 @fuzzed
@@ -334,7 +335,7 @@ def test_documents_and_literals(body: bytes, weight: int) -> None:
                 continue
             text = json.dumps(document, allow_nan=False)
             text.encode()
-            assert document == portable(json.loads(text))
+            assert document == make_portable(json.loads(text))
         assert allowance.left >= 0
 
 

@@ -13,12 +13,13 @@ import pytest
 
 from airflow_provider_segmind.api import answers, calls
 from airflow_provider_segmind.api.call import Call, Response
+from airflow_provider_segmind.api.expectation import Experience
 from airflow_provider_segmind.api.fingerprint import fingerprint
-from airflow_provider_segmind.api.follow import FollowedRequest, Wait, follow, resume
+from airflow_provider_segmind.api.follow import FollowedRequest, Wait, advance, follow, recover
+from airflow_provider_segmind.api.history_search import HistoryMatches, search_history
 from airflow_provider_segmind.api.output import model_output, output_urls, video_url
 from airflow_provider_segmind.api.rate_limit import LONGEST_WAIT
-from airflow_provider_segmind.api.recover import recover
-from airflow_provider_segmind.api.resolve import LostSubmit, Traces, find_lost
+from airflow_provider_segmind.api.unresolved_submit import UnresolvedSubmit
 from airflow_provider_segmind.exceptions import (
     BadRequestError,
     InvalidParameterError,
@@ -308,26 +309,26 @@ def test_many_rows_about_one_request_take_no_time() -> None:
     assert len(page.entries[0].output_urls) == 100
 
 
-# Searching for a lost submit
+# Searching for an unresolved submit
 
 
 NOW = datetime(2026, 11, 23, 12, 1, tzinfo=UTC).timestamp()
 
 
-def lost(**fields: Any) -> LostSubmit:
-    return LostSubmit(
+def unresolved(**fields: Any) -> UnresolvedSubmit:
+    return UnresolvedSubmit(
         "some-model",
         fingerprint("some-model", {"prompt": "fox"}),
-        **{"at": NOW - 20, "latest": NOW, "not_before": NOW, "deadline": NOW, **fields},
+        **{"sent_at": NOW - 20, "accepted_by": NOW, "search_from": NOW, "search_until": NOW, **fields},
     )
 
 
-def searched(body: bytes, submit: LostSubmit | None = None) -> Traces:
-    steps = find_lost(submit or lost(), lambda: NOW)
+def searched(body: bytes, submit: UnresolvedSubmit | None = None) -> HistoryMatches:
+    steps = search_history(submit or unresolved(), lambda: NOW)
     outcome: Any = None
     while True:
         try:
-            step = resume(steps, outcome)
+            step = advance(steps, outcome)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
         outcome = None if isinstance(step, Wait) else _answered(step, Response(200, {}, body))
@@ -341,30 +342,30 @@ def _answered(call: Call[Any], response: Response) -> Any:
 
 
 @pytest.mark.parametrize("bad", UNREADABLE_ROWS, ids=lambda text: text[:60])
-def test_a_lost_submit_is_found_next_to_a_row_that_cannot_be_read(bad: str) -> None:
+def test_an_unresolved_submit_is_found_next_to_a_row_that_cannot_be_read(bad: str) -> None:
     assert searched(page_of(bad)).request_ids == ("req-1", "req-2")
 
 
 @pytest.mark.parametrize("bad", UNREADABLE_ROWS, ids=lambda text: text[:60])
 def test_a_row_that_cannot_be_read_may_be_the_submit(bad: str) -> None:
-    traces = searched(f'{{"data": [{bad}]}}'.encode())
-    assert traces.request_ids == ()
-    assert isinstance(traces.trouble, UnreadableResponseError), "else it would be paid for once more"
+    matches = searched(f'{{"data": [{bad}]}}'.encode())
+    assert matches.request_ids == ()
+    assert isinstance(matches.trouble, UnreadableResponseError), "else it would be paid for once more"
 
 
 @pytest.mark.parametrize(
     "moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-11-23", "1e400", 10**30, [1], {}]
 )
 def test_a_row_without_a_readable_time_may_be_the_submit(moment: Any) -> None:
-    traces = searched(json.dumps({"data": [row(model_created=moment)]}).encode())
-    assert traces.request_ids == ()
-    assert isinstance(traces.trouble, UnreadableResponseError)
+    matches = searched(json.dumps({"data": [row(model_created=moment)]}).encode())
+    assert matches.request_ids == ()
+    assert isinstance(matches.trouble, UnreadableResponseError)
 
 
 def test_a_request_that_is_known_to_be_another_is_known_without_its_dashes() -> None:
     rows = json.dumps({"data": [row(request_id=ID.replace("-", ""))]}).encode()
     assert searched(rows).request_ids == (ID.replace("-", ""),)
-    assert searched(rows, lost(ignore=(ID,))).request_ids == ()
+    assert searched(rows, unresolved(ignored_ids=(ID,))).request_ids == ()
 
 
 def test_a_row_need_not_name_the_model_that_was_asked_for() -> None:
@@ -382,11 +383,11 @@ def followed(
     remarks: list[str] | None = None,
 ) -> answers.RequestReport:
     """Follow a request on a clock that is set on by its waits, with the same response to every call."""
-    steps = follow(request, lambda: clock[0])
+    steps = follow(request, lambda: clock[0], Experience())
     outcome: Any = None
     while True:
         try:
-            step = resume(steps, outcome)
+            step = advance(steps, outcome)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
         if isinstance(step, Wait):
@@ -423,13 +424,13 @@ def test_a_429_with_an_odd_reset_is_one_without_a_reset(headers: dict[str, str])
 
 @pytest.mark.parametrize("seconds", ["301", "3500", "86400", "8640000"])
 def test_a_reset_that_is_far_away_is_taken_as_five_minutes(seconds: str) -> None:
-    far = datetime.now(UTC) + timedelta(seconds=float(seconds))
+    came_at = datetime.fromtimestamp(NOW, UTC)
+    far = came_at + timedelta(seconds=float(seconds))
     for headers in ({"retry-after": seconds}, {"x-rate-limit-reset-at-utc": far.isoformat()}):
         with pytest.raises(RateLimitedError) as caught:
-            STATUS.read(Response(429, headers, b"{}"))
-        assert caught.value.reset_at is not None
-        wait = caught.value.reset_at - datetime.now(UTC)
-        assert timedelta(minutes=4) < wait <= LONGEST_WAIT == timedelta(minutes=5)
+            STATUS.read(Response(429, headers, b"{}", at=NOW))
+        assert caught.value.reset_at == came_at + LONGEST_WAIT
+    assert timedelta(minutes=5) == LONGEST_WAIT
 
 
 def test_a_reset_after_the_deadline_does_not_outlast_it() -> None:
@@ -685,8 +686,8 @@ FORGED = "first\r\n[2026-01-01] INFO - forged \x1b[2J\x07\x9b \u202e \u2028 \x00
         ServerError("x" * 1_000_000, status=10**6000, request_id="y" * 1_000_000),
         InvalidParameterError(FORGED, "x" * 1_000_000),
         RateLimitedError(FORGED),
-        STATUS.unanswered(FORGED),
-        SUBMIT.undelivered("x" * 1_000_000),
+        STATUS.unanswered_error(FORGED),
+        SUBMIT.undelivered_error("x" * 1_000_000),
         error_from_json({"type": "ServerError", "detail": FORGED, "request_id": FORGED, "status": "500"}),
     ],
     ids=lambda error: type(error).__name__,
@@ -739,7 +740,7 @@ def test_any_document_is_an_error(document: Any) -> None:
         ({"error": 500}, "500"),
     ],
 )
-def test_the_first_explanation_that_is_there_is_told(body: dict[str, Any], words: str) -> None:
+def test_the_first_explanation_that_is_there_is_reported(body: dict[str, Any], words: str) -> None:
     with pytest.raises(BadRequestError) as refused:
         SUBMIT.read(ok(body, 400))
     with pytest.raises(RequestFailedError) as failed:
@@ -760,7 +761,7 @@ def test_the_first_explanation_that_is_there_is_told(body: dict[str, Any], words
     ],
     ids=lambda body: next(iter(body)),
 )
-def test_a_message_that_is_cut_is_told_as_far_as_it_goes(body: dict[str, Any], cut: int) -> None:
+def test_a_message_that_is_cut_is_reported_as_far_as_it_goes(body: dict[str, Any], cut: int) -> None:
     with pytest.raises(ServerError, match="out of memory"):
         STATUS.read(Response(500, {}, json.dumps(body).encode()[:cut], complete=False))
 
@@ -828,7 +829,7 @@ def test_uploads_answer_with_either_name_and_one_address_for_each_file() -> None
         "https://x/1",
         "https://x/2",
     )
-    with pytest.raises(UnreadableResponseError, match="1 addresses for 2"):
+    with pytest.raises(UnreadableResponseError, match="1 URLs for 2"):
         call.read(ok({"urls": ["https://x/1"]}))
 
 

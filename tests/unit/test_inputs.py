@@ -11,19 +11,18 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_segmind.api.locations import checked_place, checked_places, is_location
+from airflow_provider_segmind.api.locations import check_location, check_locations, is_location
 from airflow_provider_segmind.exceptions import InvalidParameterError, UnreadableInputError
 from airflow_provider_segmind.media import reading
-from airflow_provider_segmind.media.images import image_type
 from airflow_provider_segmind.media.inputs import Inputs
-from airflow_provider_segmind.media.reading import read_image
+from airflow_provider_segmind.media.reading import image_type, read_image
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
 NOBODY = 65534
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [
         ("s3://bucket/a.png", True),
         ("gs://bucket/a b/ü.png", True),
@@ -40,16 +39,16 @@ NOBODY = 65534
         (5, False),
     ],
 )
-def test_a_location_is_what_segmind_cannot_fetch(value: Any, told: bool) -> None:
-    assert is_location(value) is told
+def test_a_location_is_what_segmind_cannot_fetch(value: Any, expected: bool) -> None:
+    assert is_location(value) is expected
 
 
 @pytest.mark.parametrize(
     "value", ["a.png", "", None, "ftp:/a", "http://", "//example.com/a.png", "data:image/png;base64,"]
 )
-def test_what_is_no_place_is_told_with_the_name_of_the_parameter(value: Any) -> None:
+def test_what_is_not_a_location_is_reported_with_the_name_of_the_parameter(value: Any) -> None:
     with pytest.raises(InvalidParameterError, match="start_image_url"):
-        checked_place("start_image_url", value)
+        check_location("start_image_url", value)
 
 
 @pytest.mark.parametrize(
@@ -58,20 +57,20 @@ def test_what_is_no_place_is_told_with_the_name_of_the_parameter(value: Any) -> 
 )
 def test_what_is_to_be_uploaded_has_to_be_there(parameters: dict[str, Any], match: str) -> None:
     with pytest.raises(InvalidParameterError, match=match):
-        checked_places(parameters, ["image"])
+        check_locations(parameters, ["image"])
 
 
 def test_places_may_be_in_a_list_and_may_be_left_out() -> None:
     parameters = {"image": ["s3://b/a.png", "https://example.com/b.png"], "mask": None}
-    assert checked_places(parameters, ["image", "mask"]) == parameters
-    assert checked_places({"image": " s3://b/a.png\n", "prompt": " x "}, ["image"]) == {
+    assert check_locations(parameters, ["image", "mask"]) == parameters
+    assert check_locations({"image": " s3://b/a.png\n", "prompt": " x "}, ["image"]) == {
         "image": "s3://b/a.png",
         "prompt": " x ",
     }
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         (PNG, "image/png"),
         (b"\xff\xd8\xff\xe0jpeg", "image/jpeg"),
@@ -84,8 +83,8 @@ def test_places_may_be_in_a_list_and_may_be_left_out() -> None:
         (b"", None),
     ],
 )
-def test_the_kind_of_an_image_is_told_by_its_content(content: bytes, told: str | None) -> None:
-    assert image_type(content) == told
+def test_the_kind_of_an_image_is_reported_by_its_content(content: bytes, expected: str | None) -> None:
+    assert image_type(content) == expected
 
 
 @pytest.fixture
@@ -102,14 +101,14 @@ def test_an_image_is_read_from_a_disk(image: Path, scheme: str) -> None:
     assert file.data_url() == f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
 
 
-def test_what_cannot_be_used_is_told_with_its_parameter_and_place(
+def test_what_cannot_be_used_is_reported_with_its_parameter_and_location(
     image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "MOST_BYTES", 2 * 2**20)
     for name, content in (("page.png", b"<html>"), ("empty.png", b""), ("large.png", PNG + bytes(2 * 2**20))):
         (tmp_path / name).write_bytes(content)
     wrong = {
-        "page.png": "no image by its content",
+        "page.png": "is not an image",
         "empty.png": "is empty",
         "large.png": "larger than 2 MiB",
         "missing.png": "does not exist",
@@ -123,14 +122,14 @@ def test_what_cannot_be_used_is_told_with_its_parameter_and_place(
         assert str(caught.value).startswith(f"Invalid parameter: start_image_url: {location}")
 
 
-def test_what_is_in_a_file_that_is_no_image_is_not_told(tmp_path: Path) -> None:
+def test_what_is_in_a_file_that_is_no_image_is_not_shown(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("SG_0123456789abcdef")
-    with pytest.raises(InvalidParameterError, match="no image by its content, but text") as caught:
+    with pytest.raises(InvalidParameterError, match="is not an image: its content is text") as caught:
         read_image("image", f"{tmp_path}/key", None)
     assert "SG_" not in str(caught.value)
 
 
-def test_a_login_in_a_location_is_not_told() -> None:
+def test_a_login_in_a_location_is_not_shown() -> None:
     with pytest.raises(InvalidParameterError) as caught:
         read_image("image", "nothing-of-this-name://user:secret@host/a.png", None)
     assert "secret" not in str(caught.value)
@@ -149,13 +148,13 @@ def test_files_may_not_be_larger_than_allowed_together(tmp_path: Path, monkeypat
     monkeypatch.setattr("airflow_provider_segmind.media.inputs.MOST_TOGETHER", 2 * len(PNG))
     for name in "abc":
         (tmp_path / f"{name}.png").write_bytes(PNG)
-    places = [f"{tmp_path}/{name}.png" for name in "abc"]
-    assert len(Inputs("m", {"images": places[:2]}, ["images"]).files) == 2
+    locations = [f"{tmp_path}/{name}.png" for name in "abc"]
+    assert len(Inputs("m", {"images": locations[:2]}, ["images"]).files) == 2
     with pytest.raises(InvalidParameterError, match="together"):
-        _ = Inputs("m", {"images": places}, ["images"]).files
+        _ = Inputs("m", {"images": locations}, ["images"]).files
 
 
-def test_what_may_not_be_read_is_told(image: Path) -> None:
+def test_what_may_not_be_read_is_reported(image: Path) -> None:
     image.chmod(0)
     with _nobody(), pytest.raises(InvalidParameterError, match="may not be read"):
         read_image("image", str(image), None)
@@ -175,7 +174,7 @@ def _nobody() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("location", ["nothing-of-this-name://b/a.png", "abfss://b/a.png"])
-def test_a_storage_that_is_not_installed_is_told(location: str) -> None:
+def test_a_storage_that_is_not_installed_is_reported(location: str) -> None:
     with pytest.raises(InvalidParameterError, match="cannot be read"):
         read_image("image", location, None)
 
@@ -184,7 +183,7 @@ def test_trouble_that_may_pass_may_be_tried_again(image: Path, monkeypatch: pyte
     def down(location: str, conn_id: str | None) -> bytes:
         raise ConnectionResetError("the storage went away")
 
-    monkeypatch.setattr(reading, "_content", down)
+    monkeypatch.setattr(reading, "_read_content", down)
     with pytest.raises(UnreadableInputError, match=r"image: .*went away") as caught:
         read_image("image", str(image), None)
     assert caught.value.can_retry
@@ -202,16 +201,16 @@ def test_the_fingerprint_is_that_of_the_content_and_not_of_the_name(tmp_path: Pa
 
 
 def test_the_same_file_is_read_once_and_its_url_stands_wherever_it_stood(image: Path) -> None:
-    place = str(image)
-    parameters = {"first": place, "more": [place, "https://example.com/b.png"], "prompt": place}
+    where = str(image)
+    parameters = {"first": where, "more": [where, "https://example.com/b.png"], "prompt": where}
     inputs = Inputs("m", parameters, ["first", "more"])
     ((location, file),) = inputs.files.items()
     image.unlink()
     url = "https://images/a.png"
-    assert location == place
-    assert inputs.sent({file.sha256: url}) == {
+    assert location == where
+    assert inputs.with_urls({file.sha256: url}) == {
         "first": url,
         "more": [url, "https://example.com/b.png"],
-        "prompt": place,
+        "prompt": where,
     }
-    assert parameters["first"] == place
+    assert parameters["first"] == where

@@ -13,7 +13,8 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-NEEDED = [Requirement(each) for each in (*PROJECT["dependencies"], *EXTRAS["emulator"], *EXTRAS["openlineage"])]
+OPTIONAL = [each for extra in EXTRAS.values() for each in extra]
+NEEDED = [Requirement(each) for each in (*PROJECT["dependencies"], *OPTIONAL)]
 SERIES = ("2.11", "3.0", "3.1", "3.2", "3.3")
 DATED = [ROOT / "constraints" / f"dated-{series}.txt" for series in (*SERIES, "newest")]
 

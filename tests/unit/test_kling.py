@@ -14,15 +14,15 @@ GIVEN: dict[str, Any] = {"prompt": "zoom", "start_image_url": "https://x.example
 
 @pytest.mark.parametrize(("duration", "sent"), [(5, 5), (10, 10), ("5", 5), (" 10 ", 10), (10.0, 10), ("5.0", 5)])
 def test_durations(duration: Any, sent: int) -> None:
-    parameters = kling.checked_parameters({**GIVEN, "end_image_url": None, "duration": duration})
+    parameters = kling.check_parameters({**GIVEN, "end_image_url": None, "duration": duration})
     assert parameters == {**GIVEN, "duration": sent}
     assert isinstance(parameters["duration"], int)
 
 
 def test_the_end_image_goes_along_if_given() -> None:
     url = "https://x.example/b.png?sig=a%20b"
-    assert kling.checked_parameters({**GIVEN, "end_image_url": url, "duration": 5})["end_image_url"] == url
-    assert "end_image_url" not in kling.checked_parameters({**GIVEN, "end_image_url": "", "duration": 5})
+    assert kling.check_parameters({**GIVEN, "end_image_url": url, "duration": 5})["end_image_url"] == url
+    assert "end_image_url" not in kling.check_parameters({**GIVEN, "end_image_url": "", "duration": 5})
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,4 @@ def test_the_end_image_goes_along_if_given() -> None:
 )
 def test_a_wrong_value_is_named(name: str, value: Any) -> None:
     with pytest.raises(InvalidParameterError, match=f"^Invalid parameter: {name}: must"):
-        kling.checked_parameters({**GIVEN, "end_image_url": None, "duration": 5, name: value})
+        kling.check_parameters({**GIVEN, "end_image_url": None, "duration": 5, name: value})

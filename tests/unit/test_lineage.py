@@ -9,27 +9,30 @@ import pytest
 
 from airflow_provider_segmind.api.answers import RequestReport
 from airflow_provider_segmind.compat import Asset, AssetAlias
-from airflow_provider_segmind.lineage.assets import asset_uri, facts_of, tell_assets
+from airflow_provider_segmind.lineage.assets import add_asset_extras, asset_uri, facts_of
 from airflow_provider_segmind.lineage.delivered import Delivered
 from airflow_provider_segmind.media.storing import StoredOutput
 
 METRICS = {"cost": 0.91, "queue_time": 2.5, "inference_time": 140.0, "total_time": 142.5}
 RESULT = RequestReport("req-1", "COMPLETED", {"metrics": METRICS})
 STORED = [StoredOutput(f"/clips/{name}.mp4", 1000, "cafe", "video/mp4") for name in ("a", "b")]
+URLS = ["https://x/a.mp4", "https://x/b.mp4"]
 
 
 @pytest.mark.parametrize(
-    ("output", "stored", "told"),
+    ("output", "stored", "expected"),
     [
         ("https://x/a.mp4", [], {"url": "https://x/a.mp4"}),
         ("https://x/a.mp4", STORED[:1], {"url": "https://x/a.mp4", "output_path": "/clips/a.mp4"}),
-        (["u1", "u2"], STORED, {"url": ["u1", "u2"], "output_path": ["/clips/a.mp4", "/clips/b.mp4"]}),
+        (URLS, STORED, {"url": URLS, "output_path": ["/clips/a.mp4", "/clips/b.mp4"]}),
         ({"text": "x"}, [], {}),
+        ("Words of a language model", [], {}),
+        (["https://x/a.png"] * 101, [], {}),
     ],
 )
-def test_the_facts_of_a_request(output: object, stored: list[StoredOutput], told: dict[str, Any]) -> None:
+def test_the_facts_of_a_request(output: object, stored: list[StoredOutput], expected: dict[str, Any]) -> None:
     facts = facts_of(Delivered("m", RESULT, output, stored))
-    assert facts == {**told, "request_id": "req-1", "model": "m", "cost": 0.91}
+    assert facts == {**expected, "request_id": "req-1", "model": "m", "cost": 0.91}
 
 
 def test_only_assets_among_the_outlets_get_an_event() -> None:
@@ -41,7 +44,7 @@ def test_only_assets_among_the_outlets_get_an_event() -> None:
             return event
 
     context: Any = {"outlet_events": Events()}
-    tell_assets(context, [asset, "a file"], Delivered("m", RESULT, None))
+    add_asset_extras(context, [asset, "a file"], Delivered("m", RESULT, None))
     assert event.extra == {"mine": 1, "request_id": "req-1", "model": "m", "cost": 0.91}
 
 
@@ -62,7 +65,7 @@ class Events:
 def added_to_alias(delivered: Delivered) -> list[tuple[str, dict[str, Any]]]:
     events = Events()
     context: Any = {"outlet_events": events}
-    tell_assets(context, [AssetAlias("clips")], delivered)
+    add_asset_extras(context, [AssetAlias("clips")], delivered)
     return events.added
 
 

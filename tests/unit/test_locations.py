@@ -11,13 +11,13 @@ from upath import UPath
 from airflow_provider_segmind.api.file_names import name_after, safe_name
 from airflow_provider_segmind.api.locations import (
     Location,
-    checked_output_path,
-    checked_place,
-    checked_places,
+    check_location,
+    check_locations,
+    check_output_path,
     input_location,
     output_location,
-    without_login,
 )
+from airflow_provider_segmind.api.text import without_login
 from airflow_provider_segmind.compat import ObjectStoragePath
 from airflow_provider_segmind.exceptions import InvalidParameterError
 from airflow_provider_segmind.media.inputs import Inputs
@@ -74,14 +74,14 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("place", REFUSED)
-def test_what_hides_where_it_leads_is_refused(place: str) -> None:
+@pytest.mark.parametrize("location", REFUSED)
+def test_what_hides_where_it_leads_is_refused(location: str) -> None:
     for read in (
-        lambda: checked_place("image", place),
-        lambda: checked_output_path("image", place),
-        lambda: input_location("image", place),
-        lambda: output_location(place, name="image"),
-        lambda: read_image("image", place, None),
+        lambda: check_location("image", location),
+        lambda: check_output_path("image", location),
+        lambda: input_location("image", location),
+        lambda: output_location(location, name="image"),
+        lambda: read_image("image", location, None),
     ):
         with pytest.raises(InvalidParameterError, match=r"^Invalid parameter: image: ") as caught:
             read()
@@ -89,26 +89,28 @@ def test_what_hides_where_it_leads_is_refused(place: str) -> None:
         assert "ret@" not in str(caught.value)
 
 
-@pytest.mark.parametrize("place", REFUSED)
-def test_what_is_refused_fails_when_the_dag_is_parsed(place: str) -> None:
+@pytest.mark.parametrize("location", REFUSED)
+def test_what_is_refused_fails_when_the_dag_is_parsed(location: str) -> None:
     kling = {"task_id": "clip", "prompt": "zoom", "start_image_url": "https://example.com/a.png"}
     for wrong in (
-        lambda: KlingImageToVideoOperator(**{**kling, "start_image_url": place}),
-        lambda: KlingImageToVideoOperator(**kling, output_path=place),
-        lambda: SegmindInferenceOperator(task_id="m", model="m", parameters={"a": [place]}, upload=["a"]),
+        lambda: KlingImageToVideoOperator(**{**kling, "start_image_url": location}),
+        lambda: KlingImageToVideoOperator(**kling, output_path=location),
+        lambda: SegmindInferenceOperator(task_id="m", model="m", parameters={"a": [location]}, upload=["a"]),
     ):
         with pytest.raises(InvalidParameterError):
             wrong()
 
 
-@pytest.mark.parametrize("place", ["http://example.com/a.mp4", "https://example.com/a.mp4", "data:a", "a.mp4", ""])
-def test_an_output_does_not_go_to_a_url(place: str) -> None:
+@pytest.mark.parametrize(
+    "location", ["http://example.com/a.mp4", "https://example.com/a.mp4", "data:a", "a.mp4", ""]
+)
+def test_an_output_does_not_go_to_a_url(location: str) -> None:
     with pytest.raises(InvalidParameterError, match="output_path"):
-        checked_output_path("output_path", place)
+        check_output_path("output_path", location)
 
 
 @pytest.mark.parametrize(
-    ("place", "bucket", "key"),
+    ("location", "bucket", "key"),
     [
         ("/data/a.png", "", "/data/a.png"),
         ("file:///data/a b%20.png", "", "/data/a b%20.png"),
@@ -124,19 +126,19 @@ def test_an_output_does_not_go_to_a_url(place: str) -> None:
         ("sftp:///folder/a.png", "", "folder/a.png"),
     ],
 )
-def test_a_name_is_taken_literally(place: str, bucket: str, key: str) -> None:
-    at = input_location("image", place)
+def test_a_name_is_taken_literally(location: str, bucket: str, key: str) -> None:
+    at = input_location("image", location)
     assert (at.bucket, at.key) == (bucket, key)
-    assert checked_place("image", place) == place
+    assert check_location("image", location) == location
 
 
 @pytest.mark.parametrize("control", list("\n\r\t\x1b\x7f\x85\u2028"))
 def test_control_characters_are_for_names_of_inputs_only(control: str) -> None:
-    place = f"s3://bucket/a{control}b.mp4"
+    location = f"s3://bucket/a{control}b.mp4"
     with pytest.raises(InvalidParameterError, match="control characters") as caught:
-        checked_output_path("image", place)
+        check_output_path("image", location)
     assert control not in str(caught.value)
-    assert input_location("image", place).key == f"a{control}b.mp4"
+    assert input_location("image", location).key == f"a{control}b.mp4"
 
 
 def test_a_connection_is_named_in_an_argument_and_not_in_text() -> None:
@@ -154,7 +156,7 @@ def test_a_connection_is_named_in_an_argument_and_not_in_text() -> None:
 def test_a_path_may_have_its_own_connection() -> None:
     path = ObjectStoragePath("gs://bucket/a ?b#%20.png", protocol="gs", conn_id="mine")
     assert output_location(path) == output_location(path, "mine") == Location("gs://bucket/a ?b#%20.png", "mine")
-    assert input_location("image", checked_place("image", path)) == output_location(path)
+    assert input_location("image", check_location("image", path)) == output_location(path)
     with pytest.raises(InvalidParameterError, match=r"output_conn_id: is 'other'.*'mine'"):
         output_location(path, "other")
     without = ObjectStoragePath("gs://bucket/a.png", protocol="gs")
@@ -176,20 +178,20 @@ def test_a_path_may_have_its_own_connection() -> None:
 def test_paths_on_a_disk_are_places(path: Any) -> None:
     assert input_location("image", path).key == "/data/a b.png"
     assert output_location(path).key == "/data/a b.png"
-    assert checked_place("image", path) == "/data/a b.png"
+    assert check_location("image", path) == "/data/a b.png"
 
 
 @pytest.mark.parametrize("path", [Path("data/a.png"), Path("/data/../a.png"), 5, b"/data/a.png", ["/data/a.png"]])
-def test_not_every_path_is_a_place(path: Any) -> None:
-    for check in (checked_place, checked_output_path):
+def test_not_every_path_is_a_location(path: Any) -> None:
+    for check in (check_location, check_output_path):
         with pytest.raises(InvalidParameterError, match=r"^Invalid parameter: image: "):
             check("image", path)
 
 
-def test_a_path_with_a_login_of_its_own_is_refused_without_repeating_it() -> None:
+def test_a_path_with_a_login_is_refused_without_repeating_it() -> None:
     path = UPath("s3://bucket/a.png", key="AKIA", secret="hush")
     with pytest.raises(InvalidParameterError, match="Airflow connection") as caught:
-        checked_place("image", path)
+        check_location("image", path)
     assert "hush" not in str(caught.value)
     assert "AKIA" not in str(caught.value)
 
@@ -201,7 +203,7 @@ def test_paths_among_the_parameters_of_a_model_become_text() -> None:
     task = SegmindInferenceOperator(
         task_id="m", model="m", parameters={"images": [one, other, Path("/data/a.png")]}, upload=["images"]
     )
-    images = task.checked_parameters()["images"]
+    images = task.model_parameters()["images"]
     assert images[2] == "/data/a.png"
     assert [input_location("images", each).conn_id for each in images] == ["one", "other", None]
     assert Inputs("m", {"images": images[:1]}).given != Inputs("m", {"images": images[1:2]}).given
@@ -209,7 +211,7 @@ def test_paths_among_the_parameters_of_a_model_become_text() -> None:
 
 def test_parameters_that_are_no_dict_are_reported() -> None:
     with pytest.raises(InvalidParameterError, match=r"^Invalid parameter: parameters: must be a dict"):
-        checked_places([("image", "/a")], ["image"])  # type: ignore[arg-type]
+        check_locations([("image", "/a")], ["image"])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_segmind import exceptions
 from airflow_provider_segmind.api.call import Service
 from airflow_provider_segmind.exceptions import PASSING_TROUBLE, InvalidConnectionError, UnreachableError
-from airflow_provider_segmind.hooks import lookup, versions
+from airflow_provider_segmind.hooks import lookup
 from airflow_provider_segmind.hooks.connection import SegmindConnection
 from tests.shown import everything_shown
 
@@ -34,7 +35,7 @@ def look_up(request: pytest.FixtureRequest) -> LookUp:
 def masked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What Airflow's log masker was given, beside what Airflow itself gives it."""
     seen: list[Any] = []
-    mask_secret = versions.mask_secret
+    mask_secret = lookup.mask_secret
 
     def noted(secret: Any) -> None:
         seen.append(secret)
@@ -176,8 +177,11 @@ def test_a_definition_that_cannot_be_read_does_not_make_way_for_the_environment(
 def test_the_environment_stands_in_for_the_default_only(look_up: LookUp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEGMIND_API_KEY", f" {KEY}\n")
     assert look_up("segmind_default").api_key == KEY
-    with pytest.raises((InvalidConnectionError, UnreachableError), match="there is no connection 'other'"):
+    with pytest.raises(
+        (InvalidConnectionError, UnreachableError), match="there is no connection 'other'"
+    ) as caught:
         look_up("other")
+    assert type(caught.value) in vars(exceptions).values(), "its name is the reason in a metric"
 
 
 @pytest.mark.parametrize("source", ["extra", "environment"])
@@ -237,11 +241,34 @@ def _airflow_redact() -> Callable[[str], str]:
     raise AssertionError("this Airflow masks nothing")
 
 
-def test_an_unknown_key_is_warned_of(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    define(monkeypatch, {"conn_type": "segmind", "password": KEY, "extra": {"time_out": 5}})
+def test_an_unknown_key_is_warned_of_once(
+    look_up: LookUp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(lookup, "_warned", {})
+    extra = {"request_per_minute": "hunter2-hunter2", "time_out": 5}
+    define(monkeypatch, {"conn_type": "segmind", "password": KEY, "extra": extra})
+    define(monkeypatch, {"conn_type": "segmind", "password": KEY, "extra": extra}, "other")
     with caplog.at_level(logging.WARNING):
-        lookup.look_up("c")
-    assert "'time_out'; did you mean 'timeout'?" in caplog.text
+        for conn_id in ("c", "c", "other", "c"):
+            look_up(conn_id)
+    warnings = [record.getMessage() for record in caplog.records if record.name == lookup.__name__]
+    assert [each.split("'")[1] for each in warnings] == ["c", "other"]
+    for each in warnings:
+        assert "'request_per_minute'; did you mean 'requests_per_minute'?" in each
+        assert "'time_out'; did you mean 'timeout'?" in each
+        assert "\n" not in each
+        assert "hunter2" not in each
+
+
+def test_it_is_warned_of_again_when_it_has_changed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(lookup, "_warned", {})
+    with caplog.at_level(logging.WARNING):
+        for key in ("time_out", "time_out", "proxy"):
+            define(monkeypatch, {"conn_type": "segmind", "password": KEY, "extra": {key: 5}})
+            lookup.look_up("c")
+    assert caplog.text.count("unknown key") == 2
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from requests import Request
 from urllib3.util import parse_url
 
-from airflow_provider_segmind.api.media_url import MediaRules, is_loopback_host, location_text
+from airflow_provider_segmind.api.media_url import MediaRules, is_loopback_host, read_location_header
 from airflow_provider_segmind.exceptions import OutputRefusedError
 
 PUBLIC = MediaRules()
@@ -103,14 +103,14 @@ def test_addresses_that_are_not_public(address: str) -> None:
 def test_the_same_addresses_in_a_url(address: str) -> None:
     host = f"[{address}]" if ":" in address else address
     with pytest.raises(OutputRefusedError, match="req-1"):
-        PUBLIC.checked(f"https://{host}/a.mp4", "req-1")
+        PUBLIC.check_url(f"https://{host}/a.mp4", "req-1")
 
 
 @pytest.mark.parametrize("address", PUBLIC_ADDRESSES)
 def test_addresses_that_are_public(address: str) -> None:
     PUBLIC.check_address(address)
     host = f"[{address}]" if ":" in address else address
-    assert PUBLIC.checked(f"https://{host}/a.mp4")
+    assert PUBLIC.check_url(f"https://{host}/a.mp4")
 
 
 @given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
@@ -162,9 +162,9 @@ def test_plain_http_is_for_loopback_addresses_alone() -> None:
 )
 def test_hosts_that_a_proxy_may_not_be_asked_for(host: str) -> None:
     with pytest.raises(OutputRefusedError, match="req-1"):
-        PUBLIC.checked(f"https://{host}/a.mp4", "req-1")
+        PUBLIC.check_url(f"https://{host}/a.mp4", "req-1")
     with pytest.raises(OutputRefusedError, match="req-1"):
-        PUBLIC.checked(f"https://{host}:8443/a.mp4", "req-1")
+        PUBLIC.check_url(f"https://{host}:8443/a.mp4", "req-1")
 
 
 @pytest.mark.parametrize(
@@ -226,10 +226,10 @@ def test_hosts_that_a_proxy_may_not_be_asked_for(host: str) -> None:
 def test_urls_that_can_be_read_in_two_ways(url: str) -> None:
     for rules in (PUBLIC, EMULATED, PRIVATE):
         if url == "https://images.test#@127.0.0.1:x/":
-            assert rules.checked(url) == "https://images.test"  # a fragment, for every parser
+            assert rules.check_url(url) == "https://images.test"  # a fragment, for every parser
             continue
         with pytest.raises(OutputRefusedError, match="req-1") as caught:
-            rules.checked(url, "req-1")
+            rules.check_url(url, "req-1")
         assert "pass" not in str(caught.value).replace("/etc/passwd", "")
 
 
@@ -241,7 +241,7 @@ def test_a_login_does_not_reach_a_message() -> None:
         "x:s3cret@",
     ):
         with pytest.raises(OutputRefusedError) as caught:
-            PUBLIC.checked(url, "req-1")
+            PUBLIC.check_url(url, "req-1")
         assert "s3" not in str(caught.value)
 
 
@@ -269,14 +269,14 @@ def test_a_login_does_not_reach_a_message() -> None:
     ],
 )
 def test_urls_are_written_in_one_way(url: str, same: str) -> None:
-    assert PUBLIC.checked(url) == same
-    assert PUBLIC.checked(same) == same
+    assert PUBLIC.check_url(url) == same
+    assert PUBLIC.check_url(same) == same
 
 
 @given(st.text(st.characters(exclude_categories=[]), max_size=12), st.sampled_from(["", "/a", "?a", ":1/"]))
 def test_all_parsers_see_the_host_that_was_checked(host: str, rest: str) -> None:
     try:
-        checked = MediaRules(loopback=True, private=True).checked(f"https://{host}{rest}")
+        checked = MediaRules(loopback=True, private=True).check_url(f"https://{host}{rest}")
     except OutputRefusedError:
         return
     seen = urlsplit(checked).hostname
@@ -303,7 +303,7 @@ def test_all_parsers_see_the_host_that_was_checked(host: str, rest: str) -> None
     ],
 )
 def test_where_a_redirect_leads(location: str, target: str) -> None:
-    assert PUBLIC.redirected("https://images.test:8443/a/a.mp4", location) == target
+    assert PUBLIC.check_redirect("https://images.test:8443/a/a.mp4", location) == target
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_where_a_redirect_leads(location: str, target: str) -> None:
 )
 def test_where_no_redirect_may_lead(location: str) -> None:
     with pytest.raises(OutputRefusedError, match="req-1"):
-        PUBLIC.redirected("https://images.test/a.mp4", location, "req-1")
+        PUBLIC.check_redirect("https://images.test/a.mp4", location, "req-1")
 
 
 @pytest.mark.parametrize(
@@ -336,5 +336,5 @@ def test_where_no_redirect_may_lead(location: str) -> None:
     ],
 )
 def test_a_location_is_utf_8(sent: bytes, text: str) -> None:
-    assert location_text(sent.decode("latin-1")) == text
-    assert location_text("/\u4f60") == "/\u4f60"
+    assert read_location_header(sent.decode("latin-1")) == text
+    assert read_location_header("/\u4f60") == "/\u4f60"

@@ -182,13 +182,13 @@ class Store:
 def test_a_task_counts_a_request_once_and_the_next_one_again(statsd: StatsdServer) -> None:
     context: Any = {"task_state_store": Store()}
     for request_id in ("a", "a", "b", "b", "a"):
-        metrics.count_once(context, delivered(1.0, request_id=request_id))
+        metrics.count_once(delivered(1.0, request_id=request_id), metrics.CountedInTaskState(context))
     assert statsd.counters()["airflow.segmind.cost"] == 3.0, "only the latest request is remembered"
 
 
 def test_without_a_store_each_delivery_counts(statsd: StatsdServer) -> None:
     for _ in range(2):
-        metrics.count_once({}, delivered(1.0))  # type: ignore[typeddict-item]
+        metrics.count_once(delivered(1.0), metrics.CountedInTaskState({}))  # type: ignore[typeddict-item]
     assert statsd.counters()["airflow.segmind.cost"] == 2.0
 
 
@@ -200,7 +200,7 @@ def test_a_store_that_is_down_costs_a_metric_and_no_task(
             raise ConnectionError("no API server")
 
     context: Any = {"task_state_store": Down()}
-    metrics.count_once(context, delivered(1.0))
+    metrics.count_once(delivered(1.0), metrics.CountedInTaskState(context))
     assert statsd.lines() == []
     assert "req-1" in caplog.text
 

@@ -104,3 +104,10 @@ def test_what_is_no_moment_is_none(value: Any) -> None:
 def test_every_plausible_form_is_read(value: Any) -> None:
     assert read_moment(value) == MOMENT
     assert read_moment(value).tzinfo is UTC  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("text", ["2026-11-23T12:00:40Z", "2026-11-23T12:00:40+00:00", "2026-11-23T12:00:40"])
+def test_a_moment_can_be_reckoned_with(text: str) -> None:
+    moment = read_moment(text)
+    assert moment is not None
+    assert moment - timedelta(seconds=40) == MOMENT - timedelta(seconds=40)

@@ -1,4 +1,4 @@
-"""What OpenLineage is told of a request, where its provider is installed."""
+"""What OpenLineage receives of a request, where its provider is installed."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from airflow_provider_segmind.media.storing import StoredOutput
 
 pytest.importorskip("airflow.providers.openlineage", reason="the newest Airflow is tested with it")
 
-from airflow_provider_segmind.lineage.openlineage import FACET, lineage_of, named
+from airflow_provider_segmind.lineage.openlineage import FACET, dataset_name, lineage_of
 
 VIDEO = {"video": {"url": "https://cdn.segmind.com/out/a.mp4"}, "metrics": {"cost": 0.91, "total_time": 144}}
 
 
-def told(body: dict[str, Any], images: list[str] | None = None, **more: Any) -> Any:
+def lineage_for(body: dict[str, Any], images: list[str] | None = None, **more: Any) -> Any:
     delivered = Delivered("m", RequestReport("req-1", "COMPLETED", body), None, **more)
     return lineage_of("m", images or [], "req-1", delivered)
 
 
 @pytest.mark.parametrize(
-    ("place", "name"),
+    ("location", "name"),
     [
         ("s3://bucket/in/a b?.png", ("s3://bucket", "in/a b?.png")),
         ("s3://my_conn@bucket/a.png", ("s3://bucket", "a.png")),
@@ -40,8 +40,8 @@ def told(body: dict[str, Any], images: list[str] | None = None, **more: Any) -> 
         ("https://example.com", ("https://example.com", "/")),
     ],
 )
-def test_a_file_is_named_as_openlineage_does_and_without_secrets(place: str, name: tuple[str, str]) -> None:
-    assert named(place) == name
+def test_a_file_is_named_as_openlineage_does_and_without_secrets(location: str, name: tuple[str, str]) -> None:
+    assert dataset_name(location) == name
 
 
 @pytest.mark.parametrize(
@@ -54,23 +54,23 @@ def test_a_file_is_named_as_openlineage_does_and_without_secrets(place: str, nam
     ],
 )
 def test_what_is_not_stored_is_not_a_dataset_as_its_url_expires(body: dict[str, Any]) -> None:
-    assert told(body).outputs == []
+    assert lineage_for(body).outputs == []
 
 
 def test_what_is_stored_is_there_and_has_a_size() -> None:
     stored = [StoredOutput(f"s3://clips/{name}.mp4", 7, "cafe", "video/mp4") for name in ("a", "b")]
-    outputs = told(VIDEO, stored=stored).outputs
+    outputs = lineage_for(VIDEO, stored=stored).outputs
     assert [each.name for each in outputs] == ["a.mp4", "b.mp4"]
     assert outputs[0].outputFacets["outputStatistics"].size == 7
 
 
 def test_an_image_that_is_given_twice_is_one_input() -> None:
-    inputs = told(VIDEO, images=["/a.png", "/b.png", "/a.png"]).inputs
+    inputs = lineage_for(VIDEO, images=["/a.png", "/b.png", "/a.png"]).inputs
     assert [each.name for each in inputs] == ["/a.png", "/b.png"]
 
 
-def test_text_is_no_file_and_what_is_not_told_is_none() -> None:
-    lineage = told({"output": "a poem", "metrics": {"cost": "much"}})
+def test_text_is_not_a_file_and_what_is_not_known_is_none() -> None:
+    lineage = lineage_for({"output": "a poem", "metrics": {"cost": "much"}})
     facet = lineage.run_facets[FACET]
     assert lineage.outputs == []
     assert (facet.requestId, facet.cost, facet.queueTime) == ("req-1", None, None)

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_provider_segmind.api.answers import SyncAnswer
-from airflow_provider_segmind.arguments import flag, is_literal, optional_seconds, seconds
-from airflow_provider_segmind.compat import DAG, BaseOperator, ObjectStoragePath
+from airflow_provider_segmind.arguments import is_literal, optional_seconds, seconds
+from airflow_provider_segmind.compat import DAG, AirflowFailException, BaseOperator, ObjectStoragePath
 from airflow_provider_segmind.exceptions import InvalidParameterError
 from airflow_provider_segmind.operators.inference import SegmindInferenceOperator
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 from airflow_provider_segmind.operators.sync import SegmindSyncInferenceOperator
+from airflow_provider_segmind.operators.sync_running import SyncRun
 from airflow_provider_segmind.sensors.request import SegmindRequestSensor
+from tests.raw_server import raw_server, trickle
+from tests.task_instance import Ti
 
 KLING: dict[str, Any] = {"task_id": "clip", "prompt": "zoom", "start_image_url": "https://x.example/a.png"}
+
+FLAGS = ("deferrable", "wait_for_completion", "durable")
 
 
 @pytest.mark.parametrize(
@@ -31,22 +39,33 @@ KLING: dict[str, Any] = {"task_id": "clip", "prompt": "zoom", "start_image_url":
         ("timeout", "soon"),
         ("timeout", 1e12),
         ("poll_interval", -1),
-        ("deferrable", "perhaps"),
-        ("wait_for_completion", "perhaps"),
+        ("timeout", "{{ params.later }}"),
+        ("max_output_bytes", "{{ params.later }}"),
+        *((name, value) for name in FLAGS for value in ("False", "True", "{{ params.later }}", 0, 1, "")),
+        ("wait_for_completion", None),
+        ("on_unresolved_submit", "{{ params.later }}"),
     ],
 )
 def test_a_wrong_literal_fails_when_the_dag_is_parsed(name: str, value: Any) -> None:
-    with pytest.raises(InvalidParameterError, match=name):
+    with pytest.raises(InvalidParameterError, match=rf"^Invalid parameter: {name}"):
         KlingImageToVideoOperator(**{**KLING, name: value})
 
 
+def test_how_a_task_waits_is_not_a_template() -> None:
+    fields = {*SegmindInferenceOperator.template_fields, *SegmindSyncInferenceOperator.template_fields}
+    assert fields == {
+        *("model", "parameters", "upload", "name_output_after", "expected_duration", "segmind_conn_id"),
+        *("input_conn_id", "output_path", "output_conn_id", "abandon_request"),
+    }
+
+
 @pytest.mark.parametrize("name", [*KlingImageToVideoOperator.template_fields])
-def test_every_argument_may_be_a_template(name: str) -> None:
+def test_what_runs_may_be_a_template(name: str) -> None:
     operator = KlingImageToVideoOperator(**{**KLING, name: "{{ params.later }}"})
     assert getattr(operator, name) == "{{ params.later }}"
 
 
-def test_every_argument_may_be_the_output_of_another_task() -> None:
+def test_what_runs_may_be_the_output_of_another_task() -> None:
     with DAG("outputs", schedule=None):
         first = BaseOperator(task_id="first")
         clip = KlingImageToVideoOperator(task_id="clip", prompt="zoom", start_image_url=first.output)  # type: ignore[arg-type]
@@ -149,19 +168,95 @@ def test_a_path_that_cannot_be_used_fails_when_the_dag_is_parsed() -> None:
         )
 
 
-def test_rendered_numbers_and_flags() -> None:
+FILES = ["s3://bucket/a.png", "gs://bucket/a b.png", "file:///data/a", "/data/a.png", "/data/a b.png", "/a.jpeg"]
+TEXTS = [
+    *("/imagine a fox", "/imagine a fox.png", "/v1/models/x", "/shrug", "a.png", "//example.com/a.png", "/", ""),
+    *("https://example.com/a.png", "data:image/png;base64,AAAA", "note://a fox", "look at s3://bucket/a.png"),
+    "/zoom in\n/data/a.png",
+]
+
+
+@pytest.mark.parametrize("value", [*FILES, [FILES[0]], ["https://x.example/a.png", FILES[3]], Path("/data/a.png")])
+def test_a_file_that_is_not_uploaded_fails_when_the_dag_is_parsed(value: Any) -> None:
+    for operator in (SegmindInferenceOperator, SegmindSyncInferenceOperator):
+        with pytest.raises(InvalidParameterError, match=r"^Invalid parameter: parameters\['image'\]: .* upload"):
+            operator(task_id="x", model="m", parameters={"image": value})
+    SegmindInferenceOperator(task_id="x", model="m", parameters={"image": value, "prompt": "a"}, upload=["image"])
+
+
+@pytest.mark.parametrize("value", [*TEXTS, TEXTS, {"path": FILES[0]}, 5, None])
+def test_text_is_no_file(value: Any) -> None:
+    for operator in (SegmindInferenceOperator, SegmindSyncInferenceOperator):
+        operator(task_id="x", model="m", parameters={"image": value})
+
+
+def test_a_prompt_of_kling_is_text() -> None:
+    KlingImageToVideoOperator(**{**KLING, "prompt": FILES[0]})
+
+
+def test_a_file_from_a_template_fails_before_anything_is_sent() -> None:
+    operator = SegmindInferenceOperator(task_id="x", model="m", parameters={"image": "{{ params.image }}"})
+    operator.parameters = {"image": FILES[0]}
+    with pytest.raises(InvalidParameterError, match="Add 'image' to upload, or give a URL"):
+        operator.model_parameters()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"output_path": "s3://clips/a.mp4"},
+        {"output_path": "/clips/a.mp4", "if_output_exists": "skip"},
+        {"output_path": ObjectStoragePath("s3://clips/a.mp4", protocol="s3", conn_id="c")},
+        {
+            "output_path": "s3://clips/",
+            "name_output_after": "start_image_url",
+            "start_image_url": "https://x/a.png",
+        },
+    ],
+    ids=str,
+)
+def test_a_mapped_task_with_one_output_fails_when_the_dag_is_parsed(arguments: dict[str, Any]) -> None:
+    with (
+        DAG("mapped", schedule=None),
+        pytest.raises(InvalidParameterError, match=r"^Invalid parameter: output_path"),
+    ):
+        KlingImageToVideoOperator.partial(task_id="clip", **arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"output_path": "s3://clips/{{ ti.map_index }}.mp4"},
+        {"output_path": "s3://clips/{{ task.prompt }}.mp4"},
+        {"output_path": "s3://clips/"},
+        {"output_path": None},
+        {"output_path": "s3://clips/", "name_output_after": "start_image_url"},
+        {},
+    ],
+    ids=str,
+)
+def test_a_mapped_task_may_have_an_output_for_each(arguments: dict[str, Any]) -> None:
+    with DAG("mapped", schedule=None):
+        mapped = KlingImageToVideoOperator.partial(task_id="clip", prompt="zoom", **arguments).expand(
+            start_image_url=["https://x/a.png", "https://x/b.png"]
+        )
+    assert mapped.task_id == "clip"
+
+
+@pytest.mark.parametrize("choice", ["skip", "error"])
+def test_what_is_there_can_only_be_looked_for_by_a_name_that_is_known(choice: str) -> None:
+    for path in ("s3://clips/", None):
+        with pytest.raises(InvalidParameterError, match="if_output_exists: needs an output whose name is known"):
+            KlingImageToVideoOperator(**KLING, output_path=path, if_output_exists=choice)
+    KlingImageToVideoOperator(**KLING, output_path="s3://clips/a.mp4", if_output_exists=choice)
+    with pytest.raises(InvalidParameterError, match="if_output_exists: must be one of"):
+        KlingImageToVideoOperator(**KLING, if_output_exists="maybe")
+
+
+def test_rendered_numbers() -> None:
     assert seconds("timeout", " 90 ") == 90
     assert optional_seconds("poll_interval", "None") is None
     assert optional_seconds("poll_interval", "2.5") == 2.5
-    assert [flag("deferrable", value) for value in (True, "True", "yes", "False", "", "0", False)] == [
-        True,
-        True,
-        True,
-        False,
-        False,
-        False,
-        False,
-    ]
     with pytest.raises(InvalidParameterError, match="timeout"):
         seconds("timeout", "nan")
 
@@ -169,4 +264,20 @@ def test_rendered_numbers_and_flags() -> None:
 def test_a_text_that_a_sync_run_was_paid_for_can_be_kept_by_every_database() -> None:
     operator = SegmindSyncInferenceOperator(task_id="x", model="m")
     answer = SyncAnswer("r1", "text/plain", b"two\nlines, a NUL\x00 and \xf0\x9f\xa6\x8a")
-    assert operator._output(answer) == "two\nlines, a NUL\ufffd and \U0001f98a"
+    assert SyncRun(operator, {})._output(answer) == "two\nlines, a NUL\ufffd and \U0001f98a"
+
+
+def test_a_sync_run_ends_before_its_execution_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own error says more than Airflow's, which would stop the task in the middle of the call."""
+    with raw_server(trickle(b"", b"")) as server:
+        connection = {"conn_type": "segmind", "password": "SG_0123456789abcdef", "host": server.url}
+        monkeypatch.setenv("AIRFLOW_CONN_NEVER_ANSWERS", json.dumps(connection))
+        limit = timedelta(seconds=6)
+        run = SegmindSyncInferenceOperator(
+            task_id="x", model="m", segmind_conn_id="never_answers", execution_timeout=limit
+        )
+        started = time.monotonic()
+        with pytest.raises(AirflowFailException, match="whether Segmind accepted"):
+            run.execute({"ti": Ti()})  # type: ignore[typeddict-item]
+        assert time.monotonic() - started < 30, "a busy machine is slow, but a call may take minutes otherwise"
+        assert len(server.requests) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("hatchling", reason="the newest Airflow is tested with it")
+pytest.importorskip("hatch_fancy_pypi_readme", reason="the newest Airflow is tested with it")
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "airflow_provider_segmind"
@@ -48,7 +50,7 @@ def shipped(folder: str, *patterns: str) -> set[str]:
     return {path.relative_to(ROOT).as_posix() for path in found}
 
 
-CODE = shipped(PACKAGE, "*.py", "py.typed", "placeholder.mp4")
+CODE = shipped(PACKAGE, "*.py", "*.js", "py.typed", "placeholder.mp4")
 
 
 def test_the_wheel_has_the_package_alone(built: Path) -> None:
@@ -59,6 +61,17 @@ def test_the_wheel_has_the_package_alone(built: Path) -> None:
         *("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"),
     }
     assert names - metadata == CODE
+
+
+def test_the_index_shows_the_readme_and_its_links_lead_to_the_repository(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (each for each in archive.namelist() if each.endswith("/METADATA"))
+        described = archive.read(name).decode().partition("\n\n")[2]
+    links = re.findall(r"\]\(([^)]+)\)", described)
+    assert len(links) == len(re.findall(r"\]\(", (ROOT / "README.md").read_text()))
+    assert [link for link in links if not link.startswith("https://")] == []
+    assert "https://github.com/segmind/airflow-provider-segmind/blob/main/docs/paid-once.md" in links
 
 
 def test_the_sdist_has_examples_and_documentation_too(built: Path) -> None:

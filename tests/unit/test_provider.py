@@ -1,23 +1,27 @@
-"""What Airflow is told about the provider."""
+"""What Airflow reads about the provider."""
 
 from __future__ import annotations
 
 import importlib
 import json
+import pkgutil
 from importlib.metadata import entry_points
 from importlib.resources import files
+from pathlib import Path
 
 import jsonschema
 import pytest
 from airflow.providers_manager import ProvidersManager
+from airflow.triggers.base import BaseTrigger
 
-from airflow_provider_segmind import __version__
+from airflow_provider_segmind import __version__, compat
 from airflow_provider_segmind.compat import conf
 from airflow_provider_segmind.exceptions import InvalidParameterError
 from airflow_provider_segmind.get_provider_info import get_provider_info
 from airflow_provider_segmind.hooks.segmind import SegmindHook
 from airflow_provider_segmind.media.allowed_paths import OPTION, SECTION, file_to_read
 
+ROOT = Path(__file__).parents[2]
 INFO = get_provider_info()
 
 
@@ -40,10 +44,33 @@ def test_airflow_finds_the_provider_by_its_entry_point() -> None:
     assert ProvidersManager().providers["airflow-provider-segmind"].version == __version__
 
 
-@pytest.mark.parametrize("kind", ["operators", "sensors", "hooks", "triggers"])
-def test_every_module_named_exists(kind: str) -> None:
-    for name in INFO[kind][0]["python-modules"]:
-        importlib.import_module(name)
+@pytest.mark.parametrize(
+    ("kind", "base"),
+    [
+        ("operators", compat.BaseOperator),
+        ("sensors", compat.BaseSensorOperator),
+        ("hooks", compat.BaseHook),
+        ("triggers", BaseTrigger),
+    ],
+)
+def test_every_module_with_such_a_class_is_named_and_no_other(kind: str, base: type) -> None:
+    package = importlib.import_module(f"airflow_provider_segmind.{kind}")
+    modules = [
+        f"{package.__name__}.{each.name}" for each in pkgutil.iter_modules(package.__path__) if each.name != "base"
+    ]
+    assert INFO[kind][0]["python-modules"] == [name for name in modules if has_one(name, base)]
+
+
+def has_one(module: str, base: type) -> bool:
+    """Whether a module defines a public class of a kind."""
+    found = vars(importlib.import_module(module)).items()
+    own = [each for name, each in found if isinstance(each, type) and each.__module__ == module and name[0] != "_"]
+    return any(issubclass(each, base) for each in own)
+
+
+def test_every_guide_named_exists() -> None:
+    guides = INFO["integrations"][0]["how-to-guide"]
+    assert sorted(guides) == sorted(f"/docs/howto/{page.name}" for page in (ROOT / "docs" / "howto").glob("*.md"))
 
 
 def test_the_connection_type_has_its_hook_and_form() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+import tracemalloc
+from functools import partial
 from itertools import pairwise
 from statistics import mean
 
@@ -12,16 +14,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_segmind.api.expectation import KNOWN, UNKNOWN, Expectation, Experience
-from airflow_provider_segmind.api.schedule import LONGEST_BLIND, SHORTEST, first_look, next_look
-from benchmarks.batches import Job, waited
+from airflow_provider_segmind.api.schedule import LONGEST_BLIND, SHORTEST, first_wait, next_wait
+from benchmarks.batches import Job, simulate
 
 KLING = "kling-o1-image-to-video"
 
 
 def looks_at(duration: float, expected: Expectation) -> list[float]:
-    ages = [first_look(0, None, expected)]
+    ages = [first_wait(0, None, expected)]
     while ages[-1] < duration:
-        ages.append(ages[-1] + next_look(ages[-1], None, expected))
+        ages.append(ages[-1] + next_wait(ages[-1], None, expected))
     return ages
 
 
@@ -69,12 +71,12 @@ def test_any_wait_is_a_sensible_number(
     age: float, typical: float, spread: float, poll_interval: float | None
 ) -> None:
     expected = Expectation(typical, spread)
-    wait = next_look(age, poll_interval, expected)
+    wait = next_wait(age, poll_interval, expected)
     if poll_interval is None:
         assert SHORTEST * 0.89 < wait < LONGEST_BLIND + 4
     else:
         assert wait == poll_interval
-    assert 0 <= first_look(age, poll_interval, expected) <= max(wait, LONGEST_BLIND) + 4
+    assert 0 <= first_wait(age, poll_interval, expected) <= max(wait, LONGEST_BLIND) + 4
     assert 0 <= expected.done_between(age / 2, age) <= 1
 
 
@@ -85,16 +87,68 @@ def test_a_request_from_a_clock_that_is_ahead_is_not_done() -> None:
 
 def test_what_is_usual_follows_what_was_seen() -> None:
     experience = Experience()
-    assert experience.expectation(KLING) == KNOWN[KLING]
-    assert experience.expectation("other") == experience.expectation(None) == UNKNOWN
+    assert experience.expect(KLING) == KNOWN[KLING]
+    assert experience.expect("other") == experience.expect(None) == UNKNOWN
     for duration in lognormal(300, 0.15, 40):
         experience.learn(KLING, duration, 1000)
-    assert experience.expectation(KLING, 999) == KNOWN[KLING]
-    learned = experience.expectation(KLING, 1000)
+    assert experience.expect(KLING, 999) == KNOWN[KLING]
+    learned = experience.expect(KLING, 1000)
     assert 270 < learned.typical < 330
     assert 0.1 <= learned.spread < 0.3
-    assert experience.expectation("other", 1000) == UNKNOWN
-    assert experience.expectation(KLING, 1000, expected_duration=20).typical == 20
+    assert experience.expect("other", 1000) == UNKNOWN
+    assert experience.expect(KLING, 1000, expected_duration=20).typical == 20
+
+
+def test_clips_of_another_length_are_expected_to_take_another_time() -> None:
+    experience = Experience()
+    for short, long in zip(lognormal(80, 0.15, 40), lognormal(200, 0.15, 40), strict=True):
+        experience.learn(KLING, short, 1000, "duration=5")
+        experience.learn(KLING, long, 1000, "duration=10")
+    expect = partial(experience.expect, KLING, 1000)
+    assert expect(variant="duration=5").typical == pytest.approx(80, rel=0.15)
+    assert expect(variant="duration=10").typical == pytest.approx(200, rel=0.15)
+    assert 80 < expect().typical < 200, "of a trigger that an older version has written"
+    assert expect(variant="duration=10").spread < 0.35 < expect().spread
+
+
+def test_a_length_that_was_not_seen_is_expected_to_be_like_the_others_within_a_wide_range() -> None:
+    experience = Experience()
+    for duration in lognormal(80, 0.15, 40):
+        experience.learn("some-model", duration, 1000, "duration=5")
+    unseen = experience.expect("some-model", 1000, variant="duration=10")
+    assert unseen.typical == pytest.approx(80, rel=0.15)
+    assert unseen.spread > 0.5
+    experience.learn("some-model", 200.0, 1000, "duration=10")
+    assert 100 < experience.expect("some-model", 1000, variant="duration=10").typical < 200
+
+
+def test_of_a_request_that_takes_long_its_own_kind_learns_too() -> None:
+    experience = Experience()
+    for _ in range(20):
+        experience.learn_overdue(KLING, 400, 1000, KNOWN[KLING], "duration=10")
+    assert experience.expect(KLING, 1000, variant="duration=10").typical > 300
+
+
+def test_a_process_does_not_remember_more_the_longer_it_runs() -> None:
+    """A model may come from a template, so that anybody can make up names."""
+    experience = Experience()
+    experience.learn(KLING, 300.0, 0, "duration=5")
+    tracemalloc.start()
+    try:
+        sizes = []
+        for round_number in range(4):
+            for number in range(2000):
+                model = f"model-{round_number}-{number}"
+                experience.expect(model, 0, variant="duration=5")
+                experience.learn(model, 10.0, 1e12, "duration=5")
+                experience.learn_overdue(model, 100, 0, UNKNOWN)
+                experience.learn("busy", 10.0, 1e12)
+            sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert sizes[3] < sizes[1] + 50_000
+    assert experience.expect(KLING, 1, variant="duration=5") == KNOWN[KLING], "it was seen too long ago"
+    assert experience.expect("busy", 0).typical < 20, "what does not fit counts at once"
 
 
 def test_what_was_seen_long_ago_gives_way() -> None:
@@ -103,8 +157,8 @@ def test_what_was_seen_long_ago_gives_way() -> None:
         experience.learn(KLING, duration, 1000)
     for duration in lognormal(100, 0.15, 20):
         experience.learn(KLING, duration, 1000 + 24 * 3600)
-    assert experience.expectation(KLING, 1000).typical > 280
-    assert experience.expectation(KLING).typical < 140
+    assert experience.expect(KLING, 1000).typical > 280
+    assert experience.expect(KLING).typical < 140
 
 
 @pytest.mark.parametrize("size", [24, 400])
@@ -112,16 +166,16 @@ def test_what_was_seen_long_ago_gives_way() -> None:
 def test_a_process_that_waits_for_a_batch_learns_what_is_usual_and_not_from_the_quick_ones_alone(
     size: int, factor: float
 ) -> None:
-    """Those that end first are the short ones: who believes them asks twice as often about all the others."""
+    """The short ones end first. Learning from them alone would ask twice as often about all the others."""
     experience = Experience()
     costs = [
-        waited([Job(number * 5000, each) for each in lognormal(factor * 144.5, 0.25, size)], KLING, experience)
+        simulate([Job(number * 5000, each) for each in lognormal(factor * 144.5, 0.25, size)], KLING, experience)
         for number in range(5)
     ]
     spared = costs if factor == 1 else costs[3:]
     assert mean(looks for looks, _ in spared) < 18
     assert mean(delay for _, delay in spared) < 0.03
-    assert experience.expectation(KLING).typical == pytest.approx(factor * 144.5, rel=0.15)
+    assert experience.expect(KLING).typical == pytest.approx(factor * 144.5, rel=0.15)
 
 
 @pytest.mark.parametrize("nonsense", [None, "144", -1, 0, math.nan, math.inf, [144], True])
@@ -129,5 +183,5 @@ def test_a_duration_that_is_none_teaches_nothing(nonsense: object) -> None:
     experience = Experience()
     experience.learn(KLING, nonsense, 0)
     experience.learn(None, 10.0, 0)
-    experience.outlasted(None, 10.0, 0, UNKNOWN)
-    assert experience.expectation(KLING) == KNOWN[KLING]
+    experience.learn_overdue(None, 10.0, 0, UNKNOWN)
+    assert experience.expect(KLING) == KNOWN[KLING]

@@ -33,7 +33,7 @@ def test_many_files_are_remembered_one_by_one() -> None:
     store = remembered(kept)
     for number in range(1, 101):
         store.keep_output("req-1", number, output(number))
-    assert store.outputs("req-1") == [output(number) for number in range(1, 101)]
+    assert store.read_outputs("req-1") == [output(number) for number in range(1, 101)]
     assert kept.written < 100 * 300, "each is written once, and not the list of all for each"
 
 
@@ -42,11 +42,11 @@ def test_files_of_another_request_are_not_taken_for_those_of_this_one() -> None:
     for number in (1, 2, 3):
         store.keep_output("req-1", number, output(number))
     store.keep_output("req-2", 1, output(1))
-    assert store.outputs("req-2") == [output(1)]
-    assert store.outputs("req-1") == []
+    assert store.read_outputs("req-2") == [output(1)]
+    assert store.read_outputs("req-1") == []
 
 
 def test_an_airflow_without_a_store_remembers_none() -> None:
     store = remembered(None)
     store.keep_output("req-1", 1, output(1))
-    assert store.outputs("req-1") == []
+    assert store.read_outputs("req-1") == []

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
 
-from .dags.events import CASES, Case
-from .real_airflow import airflow_root
+from harness import StoppedError
+
+from .comparison import keep, side_by_side
+from .dags.events import Case
 from .rounds import Outcome, campaign
 from .table import markdown
 
@@ -18,22 +19,25 @@ def main() -> int:
     """Play, and print a line for each round and the table at the end."""
     parser = argparse.ArgumentParser(prog="python -m tests.e2e.crash", description=__doc__)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument(
-        "--folder", type=Path, help="where to keep everything; must not exist; default: thrown away"
-    )
+    parser.add_argument("--folder", type=Path, help="where to keep everything; default: thrown away")
+    parser.add_argument("--compare", type=Path, nargs="+", help="print rounds that were kept, and play none")
     options = parser.parse_args()
+    if options.compare:
+        _say(side_by_side(options.compare))
+        return 0
     outcomes: list[dict[Case, Outcome]] = []
     started = time.monotonic()
     try:
-        with airflow_root(options.folder) as root, campaign(root) as played:
-            _say(f"Airflow on {played.database} is up after {time.monotonic() - started:.0f} s")
+        with campaign(options.folder) as played:
+            _say(f"Airflow on {played.cluster.database.product} is up after {time.monotonic() - started:.0f} s")
             for number in range(1, options.rounds + 1):
                 began = time.monotonic()
                 outcomes.append(played.round())
                 _say(f"round {number}: {time.monotonic() - began:.0f} s; {_unexpected(outcomes[-1])}")
                 if options.folder:
-                    told = [outcomes[-1][case].as_json() for case in CASES]
-                    (root / f"round-{number}.json").write_text(json.dumps(told, indent=1))
+                    keep(played.cluster.folder / f"round-{number}.json", outcomes[-1])
+    except StoppedError as stopped:
+        return stopped.exit_code
     finally:
         if outcomes:
             _say(markdown(outcomes))

@@ -27,21 +27,21 @@ def _table(title: str, events: Sequence[Event], rounds: Sequence[dict[Case, Outc
             _cell([each[Case(event, side)] for each in rounds], event) if side in event.sides else ""
             for side in HEADS
         ]
-        lines.append(f"| {event.told} | {' | '.join(cells)} |")
+        lines.append(f"| {event.title} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def _cell(outcomes: Sequence[Outcome], event: Event) -> str:
-    """Say how many videos were paid and delivered, and in how many tries; each different answer once."""
-    told: dict[str, int] = {}
+    """Say how many videos were paid and delivered, and in how many attempts; each different answer once."""
+    counts: dict[str, int] = {}
     for outcome in outcomes:
-        tries = f"{outcome.tries} tries" if outcome.tries > 1 else "1 try"
-        text = f"{outcome.charged} paid, {outcome.delivered} delivered, {tries}"
+        attempts = f"{outcome.attempts} attempts" if outcome.attempts > 1 else "1 attempt"
+        text = f"{outcome.charged} paid, {outcome.delivered} delivered, {attempts}"
         if outcome.charged > event.videos or outcome.delivered < outcome.charged:
             text = f"**{text}**"
         if outcome.states != ("success",):
             text += f", {', '.join(outcome.states)}"
-        told[text] = told.get(text, 0) + 1
-    if len(told) == 1:
-        return next(iter(told))
-    return "; ".join(f"{text} ({times}x)" for text, times in sorted(told.items()))
+        counts[text] = counts.get(text, 0) + 1
+    if len(counts) == 1:
+        return next(iter(counts))
+    return "; ".join(f"{text} ({times}x)" for text, times in sorted(counts.items()))

@@ -7,8 +7,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from ..crash.real_airflow import airflow_root
-from .played import played
+from harness import StoppedError
+
+from .played import SHAPES, played
 
 
 def main() -> int:
@@ -24,12 +25,17 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--folder", type=Path, help="where to keep everything; must not exist; default: thrown away"
+        "--executor", choices=SHAPES, default="local", help="celery: two of each process, which die, too"
     )
+    parser.add_argument("--folder", type=Path, help="where to keep everything; default: thrown away")
     options = parser.parse_args()
     deaths = options.images // 4 if options.deaths is None else options.deaths
-    with airflow_root(options.folder) as root:
-        outcome = played(root, options.images, deaths, options.pause, options.seed)
+    try:
+        outcome = played(
+            options.folder, options.images, deaths, options.pause, options.seed, executor=options.executor
+        )
+    except StoppedError as stopped:
+        return stopped.exit_code
     for name, value in asdict(outcome).items():
         sys.stdout.write(f"{name:20} {value}\n")
     return 0

@@ -1,55 +1,68 @@
-"""Killing workers at random."""
+"""Kills parts of an Airflow at random with SIGKILL, and starts others in their place."""
 
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
 import psutil
 
+from harness import Cluster, busy_workers
+
+TASK, SUPERVISOR = "task", "supervisor"
+COMPONENTS = ("worker", "triggerer", "scheduler")
+COMPONENT_SHARE = 1 / 4
+"""So many of the deaths end a whole component, where the Airflow has several of each."""
+
 
 @dataclass
 class Killer:
     """
-    Kills tasks, and the workers that supervise them, with SIGKILL.
+    Kills tasks, the processes that supervise them, and whole components of which there are several.
 
-    Only busy workers are chosen: an idle one may hold the lock of LocalExecutor's queue, and without it no other
-    could ever take a task again.
+    Only busy supervisors are chosen: an idle one may hold the lock of its executor's queue, and without it no
+    other could ever take a task again.
 
-    :param scheduler: Process id of the scheduler, whose children LocalExecutor's workers are.
+    :param cluster: What is killed.
+    :param random: Chooses.
     """
 
-    scheduler: int
+    cluster: Cluster
     random: Random
-    tasks: int = field(default=0, init=False)
-    workers: int = field(default=0, init=False)
+    killed: Counter[str] = field(default_factory=Counter, init=False)
+
+    @property
+    def deaths(self) -> int:
+        """How many have been killed so far."""
+        return self.killed.total()
 
     def kill_one(self) -> bool:
-        """Kill one of those that are busy, and tell whether there was one."""
-        busy = busy_workers(self.scheduler)
+        """Kill one of those that are busy, or a component, and return whether there was one."""
+        several = [each for each in COMPONENTS if len(self.cluster.processes(each)) > 1]
+        if several and self.random.random() < COMPONENT_SHARE:
+            # In turn, so that a short run has each of them.
+            self._replace(min(several, key=lambda each: self.killed[each]))
+            return True
+        return self._kill_task()
+
+    def _replace(self, component: str) -> None:
+        self.cluster.kill(self.random.choice(self.cluster.processes(component)))
+        self.killed[component] += 1
+        self.cluster.start(component)
+
+    def _kill_task(self) -> bool:
+        # With Celery its workers run the tasks, else the schedulers do.
+        parents = self.cluster.processes("worker") or self.cluster.processes("scheduler")
+        busy = [pair for parent in parents for pair in busy_workers(parent.popen.pid)]
         if not busy:
             return False
-        worker, task = self.random.choice(busy)
-        whole_worker = self.random.random() < 1 / 2
+        supervisor, task = self.random.choice(busy)
+        kind, victim = self.random.choice([(SUPERVISOR, supervisor), (TASK, task)])
         with suppress(psutil.Error):
-            (worker if whole_worker else task).send_signal(signal.SIGKILL)
-            self.workers += whole_worker
-            self.tasks += not whole_worker
+            victim.send_signal(signal.SIGKILL)
+            self.killed[kind] += 1
             return True
         return False
-
-
-def busy_workers(scheduler: int) -> list[tuple[psutil.Process, psutil.Process]]:
-    """Return the workers that have a task, each with the process of its task."""
-    with suppress(psutil.Error):
-        workers = psutil.Process(scheduler).children()
-        return [(worker, task) for worker in workers for task in _children(worker)]
-    return []
-
-
-def _children(process: psutil.Process) -> list[psutil.Process]:
-    with suppress(psutil.Error):
-        return [each for each in process.children() if each.status() != psutil.STATUS_ZOMBIE]
-    return []

@@ -8,34 +8,44 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import requests
 
-from demo.airflow_api import Run
-from tests.s3 import S3
+from airflow_provider_segmind.emulator import media
+from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
+from harness import ENDED, NOTICE_DEATHS_SOON, S3, Cluster, Run, TaskRow
 
-from ..crash.real_airflow import TaskRow
 from .killing import Killer
-from .rig import BUCKET, Rig, rigged
 
+BUCKET = "products"
 EXAMPLES = Path(__file__).parents[3] / "example_dags"
 DAG_ID, TASK_ID = "segmind_folder_of_images", "make_clip"
 CLIP_SECONDS = 10.0
 DOLLARS_PER_IMAGE = 5.0
-"""Enough to pay for five clips of each: whoever pays twice shall be seen, and not be stopped."""
+"""Enough to pay for five clips of each: a task that pays twice must be seen, not stopped."""
 
 RUN_SECONDS = 2400.0
 PAUSE = 0.2
-SETTINGS = {
-    "CORE__DAGS_FOLDER": str(EXAMPLES),
-    "CORE__PLUGINS_FOLDER": str(Path(__file__).parent / "plugins"),
-    "CORE__DEFAULT_TASK_RETRY_DELAY": "2",
-    "CORE__MAX_ACTIVE_TASKS_PER_DAG": "1000",
-    "CORE__PARALLELISM": "8",
-    # A worker may die with a task that it has taken and not begun: Airflow by itself waits ten minutes for it.
-    "SCHEDULER__TASK_QUEUED_TIMEOUT": "30",
-    "SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
+WAIT_SECONDS = 600.0
+"""How long Airflow may take to start or to know a new process, on a machine that is busy with other things."""
+SHAPES: dict[str, dict[str, Any]] = {
+    "local": {"slots": 8},
+    "celery": {"executor": "celery", "slots": 4, "schedulers": 2, "triggerers": 2, "workers": 2},
 }
+SETTINGS = {
+    **NOTICE_DEATHS_SOON,
+    "CORE__MAX_ACTIVE_TASKS_PER_DAG": 1000,
+    # A worker may die with a task that it has taken and not begun. By default, Airflow waits ten minutes for it.
+    "SCHEDULER__TASK_QUEUED_TIMEOUT": 30,
+    "SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": 5,
+}
+PRELOADED = (
+    "airflow.providers.amazon.aws.fs.s3",
+    "airflow.providers.standard.operators.python",
+    "airflow_provider_segmind.operators.kling",
+    "s3fs",
+)
 
 
 @dataclass(frozen=True)
@@ -44,9 +54,8 @@ class Outcome:
     What came of a run.
 
     :param state: Of the DAG run.
-    :param tries: How many tasks took how many tries.
-    :param killed_tasks: Tasks that were killed in a worker that went on.
-    :param killed_workers: Workers that were killed while they had a task.
+    :param attempts: How many tasks took how many attempts.
+    :param killed: How many were killed, by kind: tasks, the processes that supervise them, and whole components.
     :param charged: Requests that Segmind charged and did not refund.
     :param stored: Clips that are where those of their images belong, and the same as at Segmind.
     :param strangers: Whatever else is in their folder.
@@ -57,9 +66,8 @@ class Outcome:
     images: int
     state: str
     seconds: float
-    tries: dict[int, int]
-    killed_tasks: int
-    killed_workers: int
+    attempts: dict[int, int]
+    killed: dict[str, int]
     submits: int
     charged: int
     uploads: int
@@ -68,17 +76,43 @@ class Outcome:
     unfinished_uploads: int
 
 
-def played(root: Path, images: int, deaths: int, pause: float, seed: int) -> Outcome:
+@dataclass(frozen=True)
+class Rig:
+    """All that runs. Airflow knows the store as the connection `storage`."""
+
+    cluster: Cluster
+    segmind: RunningEmulator
+
+
+def played(
+    folder: Path | None, images: int, deaths: int, pause: float, seed: int, *, executor: str = "local"
+) -> Outcome:
     """
     Make a clip of each image.
 
-    :param root: A folder that does not exist yet.
-    :param deaths: How many tasks or workers are killed at most. A task has four tries.
+    :param folder: Where to keep everything; None for a folder that is thrown away.
+    :param deaths: How many processes are killed at most. A task has four attempts.
     :param pause: Mean seconds between two deaths.
+    :param executor: `local`: one of each process, and tasks and their supervisors die. `celery`: two schedulers,
+        two triggerers and two workers on PostgreSQL and Redis, which die as well and are replaced.
     """
     credits = DOLLARS_PER_IMAGE * images  # noqa: A001 - the field's own word
-    with rigged(root, SETTINGS, latency=CLIP_SECONDS, credits=credits) as rig:
-        return _run(rig, _lay_out(rig.storage, images), Random(seed), deaths, pause)  # noqa: S311 - no secret
+    with (
+        patch.object(media, "rendering", None),  # all clips look alike: rendering would take the time of the tasks
+        running_emulator(latency=CLIP_SECONDS, credits=credits) as segmind,
+        Cluster(
+            folder,
+            dags=EXAMPLES,
+            bucket=BUCKET,
+            settings=SETTINGS,
+            environment=segmind.environment(),
+            preload=PRELOADED,
+            seconds=WAIT_SECONDS,
+            **SHAPES[executor],
+        ) as cluster,
+    ):
+        names = _lay_out(cluster.storage, images)
+        return _run(Rig(cluster, segmind), names, Random(seed), deaths, pause)  # noqa: S311 - no secret
 
 
 def _lay_out(storage: S3, images: int) -> list[str]:
@@ -98,27 +132,26 @@ def _run(rig: Rig, names: list[str], random: Random, deaths: int, pause: float) 
         "conn_id": "storage",
         "expected_duration": CLIP_SECONDS,
     }
-    run = rig.airflow.run(DAG_ID, conf)
-    killer = Killer(rig.airflow.scheduler_pid, random)
+    run = rig.cluster.run(DAG_ID, conf)
+    killer = Killer(rig.cluster, random)
     state = _ended(rig, run, killer, deaths, pause)
     seconds = time.monotonic() - began
-    rows = [row for row in rig.airflow.rows(DAG_ID, run) if row.task_id == TASK_ID]
+    rows = run.rows(TASK_ID)
     ledger = rig.segmind.ledger()
     charges = [each for each in ledger["charges"] if each["charged"]]
-    stored, strangers = _stored(rig, names, charges, _where(rig, run, rows))
+    stored, strangers = _stored(rig, names, charges, _where(rig.cluster, run, rows))
     return Outcome(
         images=len(names),
         state=state,
         seconds=seconds,
-        tries=dict(sorted(Counter(row.tries for row in rows).items())),
-        killed_tasks=killer.tasks,
-        killed_workers=killer.workers,
+        attempts=dict(sorted(Counter(row.try_number for row in rows).items())),
+        killed=dict(killer.killed),
         submits=ledger["submits"],
         charged=len(charges),
         uploads=rig.segmind.requests()["endpoints"]["upload"],
         stored=stored,
         strangers=strangers,
-        unfinished_uploads=rig.storage.unfinished_uploads(),
+        unfinished_uploads=rig.cluster.storage.unfinished_uploads(),
     )
 
 
@@ -126,21 +159,26 @@ def _ended(rig: Rig, run: Run, killer: Killer, deaths: int, pause: float) -> str
     """Kill until enough have died, and return the state in which the run has ended."""
     give_up = time.monotonic() + RUN_SECONDS
     next_death = time.monotonic() + killer.random.expovariate(1 / pause)
-    while (state := run.state()) not in ("success", "failed"):
+    while (state := run.state()) not in ENDED:
+        rig.cluster.waiting.check()
         if time.monotonic() > give_up:
-            states = Counter(row.state for row in rig.airflow.rows(DAG_ID, run))
+            states = Counter(row.state for row in run.rows())
             raise TimeoutError(f"the run is {state}: {states}")
-        due = killer.tasks + killer.workers < deaths and time.monotonic() > next_death
+        due = killer.deaths < deaths and time.monotonic() > next_death
         if due and rig.segmind.ledger()["submits"] and killer.kill_one():
             next_death = time.monotonic() + killer.random.expovariate(1 / pause)
         time.sleep(PAUSE)
     return str(state)
 
 
-def _where(rig: Rig, run: Run, rows: list[TaskRow]) -> dict[str, str]:
+def _where(cluster: Cluster, run: Run, rows: list[TaskRow]) -> dict[str, str]:
     """Return where the clip of each request is said to be."""
-    xcom = rig.airflow.xcom
-    return {xcom(run, row, "request_id"): xcom(run, row, "output_path") for row in rows if row.state == "success"}
+
+    def summary(row: TaskRow) -> dict[str, Any]:
+        return cluster.until("summary", lambda: run.xcom(row.task_id, "summary", row.map_index))
+
+    summaries = [summary(row) for row in rows if row.state == "success"]
+    return {each["request_id"]: each["files"][0]["output_path"] for each in summaries}
 
 
 def _stored(
@@ -151,7 +189,7 @@ def _stored(
 
     :param where: Where each request's clip is said to be.
     """
-    found = rig.storage.contents("clips/")
+    found = rig.cluster.storage.contents("clips/")
     good = 0
     for charge in charges:
         image = requests.get(charge["parameters"]["start_image_url"], timeout=30).content

@@ -1,4 +1,4 @@
-"""Paths in place of text: on a disk, and in an object store with a connection of their own."""
+"""Paths in place of text: on a disk, and in an object store with a separate connection."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 with DAG("paths", schedule=None) as dag:
     # Only for its test: Airflow keeps the file system of a path in a process, even one without a connection.
     if "SEGMIND_TEST_FOLDER" in os.environ:
-        places = {
+        locations = {
             "disk": Path(os.environ["SEGMIND_TEST_FOLDER"]),
             "s3": ObjectStoragePath("s3://products/paths", protocol="s3", conn_id="storage"),
         }
-        for name, folder in places.items():
+        for name, folder in locations.items():
             KlingImageToVideoOperator(
                 task_id=name,
                 prompt="zoom",

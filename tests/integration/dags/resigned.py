@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 from datetime import timedelta
 
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 
-with DAG(
-    "resigned",
-    schedule=None,
-    params={"deferrable": True, "timeout": 60, "poll_interval": 0.1, "later_prompt": None},
-) as dag:
+VALUES = {"deferrable": True, "timeout": 60, "poll_interval": 0.1}
+given = json.loads(os.environ.get("SEGMIND_TEST_CONF", "{}"))
+
+with DAG("resigned", schedule=None, params={**VALUES, "later_prompt": None}) as dag:
     KlingImageToVideoOperator(
         task_id="clip",
         prompt=(
@@ -20,9 +21,7 @@ with DAG(
             "{% else %}{{ params.later_prompt }}{% endif %}"
         ),
         start_image_url="https://example.com/a.png?nonce={{ macros.uuid.uuid4() }}",
-        deferrable="{{ params.deferrable }}",
-        timeout="{{ params.timeout }}",
-        poll_interval="{{ params.poll_interval }}",
         retries=2,
         retry_delay=timedelta(0),
+        **{name: given.get(name, value) for name, value in VALUES.items()},
     )

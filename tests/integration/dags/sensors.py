@@ -1,16 +1,34 @@
-"""The sensor in its three ways of waiting, for a request that something else submitted."""
+"""The sensor in its three modes, with each way to end, for a request that something else submitted."""
 
 from __future__ import annotations
 
-from airflow.providers.common.compat.sdk import DAG
+from datetime import timedelta
 
+from airflow_provider_segmind.compat import DAG, task
 from airflow_provider_segmind.sensors.request import SegmindRequestSensor
 
-with DAG("sensors", schedule=None, params={"request_id": ""}) as dag:
-    ID = "{{ params.request_id }}"
-    SegmindRequestSensor(task_id="deferred", request_id=ID, poll_interval=0.1, timeout=2, retries=1)
-    for mode in ("poke", "reschedule"):
-        SegmindRequestSensor(
-            task_id=mode, request_id=ID, deferrable=False, mode=mode, poke_interval=0.2, timeout=2, retries=1
-        )
-    SegmindRequestSensor(task_id="soft", request_id=ID, poll_interval=0.1, timeout=2, soft_fail=True)
+MODES = {"deferred": {}, "poke": {"deferrable": False}, "reschedule": {"deferrable": False, "mode": "reschedule"}}
+ENDS = {"": {}, "_soft": {"soft_fail": True}, "_never": {"never_fail": True}}
+COMMON = {"timeout": 2, "retries": 1, "retry_delay": timedelta(0), "poke_interval": 0.2}
+
+with DAG("sensors", schedule=None, params={"request_id": "", "output_path": ""}) as dag:
+    for mode, waits in MODES.items():
+        for end, skips in ENDS.items():
+            SegmindRequestSensor(
+                task_id=f"{mode}{end}",
+                request_id="{{ params.request_id }}",
+                output_path="{{ params.output_path }}",
+                push_result=(mode, end) == ("deferred", ""),
+                **COMMON,
+                **waits,
+                **skips,
+            )
+
+with DAG("sensors_mapped", schedule=None, params={"request_ids": []}):
+
+    @task
+    def submit(params=None):
+        return params["request_ids"]
+
+    SegmindRequestSensor.partial(task_id="wait", **COMMON).expand(request_id=submit())
+    SegmindRequestSensor.partial(task_id="wait_soft", soft_fail=True, **COMMON).expand(request_id=submit())

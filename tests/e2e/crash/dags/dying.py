@@ -1,4 +1,4 @@
-"""Tasks that kill themselves at a named point, on their first try only."""
+"""Tasks that kill themselves at a named point, in their first attempt only."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from airflow.sdk.bases.hook import BaseHook
+from events import MARKS
 
-MARKS = "CRASH_MARKS"
-"""Environment variable with the folder in which each death leaves a mark."""
+from airflow_provider_segmind.compat import BaseHook
 
 _LOOK_EVERY = 0.05
 _LONGEST_LOOK = 25.0

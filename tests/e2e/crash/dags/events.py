@@ -8,9 +8,23 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from airflow import __version__
+
+AIRFLOW = tuple(int(part) for part in __version__.split(".")[:2])
+"""The installed version, such as `(3, 3)`."""
+
+FORGETFUL = AIRFLOW < (3, 3) or AIRFLOW >= (3, 4)
+"""Whether Airflow's own store is not enough: it has none, or a clear deletes what is there."""
+
+IN_FILES = os.environ.get("CRASH_RECORDS", "1" if FORGETFUL else "0") == "1"
+"""Whether the records of the requests are files, as `[segmind] records_path` has it."""
+
+CLEARS_CAN_KEEP = AIRFLOW >= (3, 4)
+"""Whether one can ask Airflow to keep the state of a task that is cleared."""
+
 
 class Side(StrEnum):
-    """Who makes the video: the operator in its two modes, or a Python task around the official client."""
+    """What makes the video: the operator in its two modes, or a Python task around the official client."""
 
     DEFERRED = "deferred"
     BLOCKING = "blocking"
@@ -24,10 +38,22 @@ class Act(StrEnum):
     TRIGGERER_RESTARTED = "triggerer_restarted"
     TRIGGERER_REPLACED = "triggerer_replaced"
     KEY_REVOKED = "key_revoked"
+    STORAGE_BROKEN = "storage_broken"
     CLEARED = "cleared"
     SCHEDULER_KILLED = "scheduler_killed"
     MACHINE_LOST = "machine_lost"
 
+
+DEATHS_FAIL = AIRFLOW == (3, 0)
+"""Whether Airflow fails a task whose process was killed, whatever its `retries`. Then the task is cleared."""
+
+MARKS = "CRASH_MARKS"
+"""Environment variable with the folder in which each death leaves a mark."""
+
+OUTPUTS = "CRASH_OUTPUTS"
+"""Environment variable with the folder that videos are stored in, each in a folder of its task."""
+
+VIDEO = "clip.mp4"
 
 EVERYONE = tuple(Side)
 OPERATOR = (Side.DEFERRED, Side.BLOCKING)
@@ -41,21 +67,23 @@ class Event:
     One thing that goes wrong.
 
     :param name: Its prompt is this and the side.
-    :param told: For the reader of the table.
-    :param dies_at: The point at which the task's process kills itself with SIGKILL on its first try.
+    :param title: For the reader of the table.
+    :param dies_at: The point at which the task's process kills itself with SIGKILL in its first attempt.
     :param segmind: Settings of the emulator of each of its tasks.
     :param act: What is done to the task from outside.
+    :param clear_keeps: Whether the task's state is kept when it is cleared; if not, Airflow's default holds.
     :param videos: How many are paid if each is paid once.
-    :param last: Whether it has a run of its own, when all others have ended: it would happen to them, too.
+    :param last: Whether it gets a separate run after all others have ended: it would happen to them, too.
     """
 
     name: str
-    told: str
+    title: str
     sides: tuple[Side, ...] = EVERYONE
     dies_at: str = ""
     whole_worker: bool = False
     segmind: Mapping[str, Any] = field(default_factory=dict, hash=False)
     act: Act = Act.NONE
+    clear_keeps: bool = False
     instances: int = 1
     retry_delay: float = 1.0
     videos: int = 1
@@ -79,6 +107,11 @@ class Case:
     def dag_id(self) -> str:
         """The DAG that it belongs to."""
         return f"paid_once_{self.event.name if self.event.last else self.side}"
+
+    @property
+    def stores(self) -> bool:
+        """Whether the task stores its video."""
+        return self.event.act is Act.STORAGE_BROKEN
 
     @property
     def conn_id(self) -> str:
@@ -138,7 +171,7 @@ DEATHS = (
     Event("before_result", "the result is there, nothing is pushed yet", dies_at="before_result"),
     Event("before_delivered", "the result is pushed, not marked as delivered", OPERATOR, "before_delivered"),
     Event("after_delivered", "marked as delivered, `execute` not left", OPERATOR, "after_delivered"),
-    Event("before_success", "`execute` has returned, the task is no success yet", dies_at="before_success"),
+    Event("before_success", "`execute` has returned, the task has not succeeded yet", dies_at="before_success"),
 )
 
 LOSSES = (
@@ -205,6 +238,32 @@ FAULTS = (
         act=Act.KEY_REVOKED,
         weight=9,
     ),
+    Event(
+        "key_revoked_kept",
+        "the same, cleared with `keep_task_state`",
+        OPERATOR,
+        segmind=_SLOW,
+        act=Act.KEY_REVOKED,
+        clear_keeps=True,
+        weight=9,
+    ),
+    Event(
+        "storage_broken",
+        "the video cannot be stored, storage repaired, task cleared",
+        OPERATOR,
+        segmind=_SLOW,
+        act=Act.STORAGE_BROKEN,
+        weight=9,
+    ),
+    Event(
+        "storage_broken_kept",
+        "the same, cleared with `keep_task_state`",
+        OPERATOR,
+        segmind=_SLOW,
+        act=Act.STORAGE_BROKEN,
+        clear_keeps=True,
+        weight=9,
+    ),
     Event("rate_limited", "429 to the submit", segmind=_faults(_submit(status=429, reset_in=3.0))),
     Event("failed", "FAILED (not charged), then a retry", segmind=_faults(_submit(outcome="failed"))),
     Event(
@@ -224,15 +283,32 @@ FAULTS = (
         videos=6,
     ),
     Event("cleared", "cleared after success: one more video is wanted", act=Act.CLEARED, videos=2, weight=5),
+    Event(
+        "cleared_kept",
+        "the same, cleared with `keep_task_state`",
+        OPERATOR,
+        act=Act.CLEARED,
+        clear_keeps=True,
+        videos=2,
+        weight=5,
+    ),
 )
+
+
+def impossible(event: Event) -> str:
+    """Return why an event cannot happen on this Airflow; an empty string if it can."""
+    if event.clear_keeps and not CLEARS_CAN_KEEP:
+        return "before Airflow 3.4, nothing asks whether to keep the state of a cleared task"
+    return ""
+
 
 ONLY = tuple(filter(None, os.environ.get("CRASH_ONLY", "").split(",")))
 """Names of the events to play, for a closer look; all if there are none."""
 
 
 def chosen(events: tuple[Event, ...]) -> tuple[Event, ...]:
-    """Return those of the events that are to be played."""
-    return tuple(event for event in events if not ONLY or event.name in ONLY)
+    """Return those of the events that are to be played, and can be."""
+    return tuple(event for event in events if (not ONLY or event.name in ONLY) and not impossible(event))
 
 
 CASES = tuple(Case(event, side) for event in chosen((*DEATHS, *LOSSES, *FAULTS)) for side in event.sides)

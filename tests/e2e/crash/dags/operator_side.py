@@ -10,7 +10,7 @@ from airflow_provider_segmind.durability import submission
 from airflow_provider_segmind.durability.record import RecordState, RequestRecord
 from airflow_provider_segmind.durability.store import RecordStore
 from airflow_provider_segmind.hooks.segmind import SegmindHook
-from airflow_provider_segmind.operators import inference
+from airflow_provider_segmind.operators import running
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 
 
@@ -18,7 +18,7 @@ class MortalKlingOperator(KlingImageToVideoOperator):
     """
     Kills its own process at a named point, once.
 
-    Each try, and each resumption, is a process of its own: so the points are set in the provider's classes.
+    Each attempt and each resumption is a separate process, so the points are set in the provider's classes.
 
     :param dies_at: The point.
     :param whole_worker: Whether the worker dies with the task.
@@ -34,10 +34,10 @@ class MortalKlingOperator(KlingImageToVideoOperator):
         self._mortal(context)
         return super().execute(context)
 
-    def execute_found(self, context: Any, event: Any = None) -> Any:
-        """Go through the points after a search for a lost submit."""
+    def execute_after_search(self, context: Any, event: Any = None) -> Any:
+        """Go through the points after a search for an unresolved submit."""
         self._mortal(context)
-        return super().execute_found(context, event)
+        return super().execute_after_search(context, event)
 
     def execute_complete(self, context: Any, event: Any = None) -> Any:
         """Go through the points after the wait."""
@@ -70,14 +70,20 @@ class MortalKlingOperator(KlingImageToVideoOperator):
                 death.at("while_waiting")
 
         wrap(RecordStore, "write", before_write, after_write)
-        wrap(RecordStore, "end", lambda *_: death.at("before_delivered"), lambda *_: death.at("after_delivered"))
+        wrap(
+            RecordStore,
+            "mark_delivered",
+            lambda *_: death.at("before_delivered"),
+            lambda *_: death.at("after_delivered"),
+        )
         wrap(SegmindHook, "submit", before_submit)
         wrap(SegmindHook, "send", after=after_send)
-        wrap(inference, "push_result", lambda *_: death.at("before_result"))
-        wrap(self, "_defer_until_done", lambda *_: death.at("at_defer"))
+        wrap(running, "push_summary", lambda *_: death.at("before_result"))
+        wrap(running.InferenceRun, "_defer_until_done", lambda *_: death.at("at_defer"))
         return death
 
 
 def believe_in_late_rows_for(seconds: float) -> None:
     """Have the operator give up on a row of the history sooner or later than after a minute."""
-    submission.LATEST_ROW = seconds
+    submission.HISTORY_LAG = seconds
+    submission.latest_usual_duration = lambda *_: 0.0

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import get_current_context
-from airflow.sdk.bases.hook import BaseHook
 from dying import Death
+
+from airflow_provider_segmind.compat import BaseHook, get_current_context, task
 
 
 def make_clip(parameters: dict[str, Any], conn_id: str, dies_at: str, whole_worker: bool) -> str:
@@ -29,21 +28,19 @@ def make_clip(parameters: dict[str, Any], conn_id: str, dies_at: str, whole_work
     return str(result["video"]["url"])
 
 
-class MortalPythonOperator(PythonOperator):
-    """Calls the above."""
+def add_clips(parameters: dict[str, Any], instances: int, task_arguments: dict[str, Any], **mortal: Any) -> None:
+    """
+    Add a task that calls the above to the current DAG.
 
-    def __init__(
-        self, *, parameters: dict[str, Any], conn_id: str, dies_at: str, whole_worker: bool, **kwargs: Any
-    ) -> None:
-        self.dies_at = dies_at
-        arguments = {
-            "parameters": parameters,
-            "conn_id": conn_id,
-            "dies_at": dies_at,
-            "whole_worker": whole_worker,
-        }
-        super().__init__(python_callable=make_clip, op_kwargs=arguments, **kwargs)
+    :param instances: Of the task; it is mapped if there are several.
+    :param task_arguments: Of the task.
+    :param mortal: The other arguments of the function.
+    """
+    if instances == 1:
 
-    def post_execute(self, context: Any, result: Any = None) -> None:
-        """Go through the last point."""
-        Death(self.dies_at, context["ti"]).at("before_success")
+        def die_before_success(context: Any, _result: Any = None) -> None:
+            Death(mortal["dies_at"], context["ti"]).at("before_success")
+
+        task(post_execute=die_before_success, **task_arguments)(make_clip)(parameters, **mortal)
+        return
+    task(**task_arguments)(make_clip).partial(**mortal).expand(parameters=[parameters] * instances)

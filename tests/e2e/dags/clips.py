@@ -1,0 +1,15 @@
+"""A few mapped clips."""
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
+
+PROMPTS = [f"The camera circles product {number}" for number in range(4)]
+
+with DAG("clips", schedule=None):
+    KlingImageToVideoOperator.partial(
+        task_id="make_clip",
+        start_image_url="https://example.com/first.png",
+        timeout=2 * 3600,
+        poll_interval=1,
+    ).expand(prompt=PROMPTS)

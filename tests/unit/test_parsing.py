@@ -1,0 +1,116 @@
+"""Parsing a DAG file imports what parsing needs: each DAG processor and each start of a task pays for all else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_segmind.api.follow import RECORD_LIFETIME
+from airflow_provider_segmind.sensors.request import DEFAULT_TIMEOUT
+
+PACKAGE = "airflow_provider_segmind"
+EXAMPLES = sorted((Path(__file__).parents[2] / "example_dags").glob("*.py"))
+
+HEAVY = (
+    *("aiohttp", "aiolimiter", "asgiref", "boto3", "botocore", "certifi", "fsspec", "idna", "PIL", "redis"),
+    *("requests", "s3fs", "tenacity", "throttled", "upath", "urllib3"),
+)
+"""Libraries that no DAG file needs to be parsed. Some versions of Airflow have imported some of them by then."""
+
+NOT_FOR_PARSING = (
+    *("api.answers", "api.calls", "api.follow", "delivery", "durability", "emulator", "lineage", "media.storing"),
+    *("hooks.connection", "hooks.segmind", "operators.running", "operators.sync_running", "sensors.waiting"),
+    "triggers",
+)
+"""Modules of the provider that a task needs when it runs."""
+
+FOR_DAGS = ("operators.inference", "operators.kling", "operators.sync", "sensors.credits", "sensors.request")
+TRIGGERS = ("triggers.rate_limit", "triggers.request", "triggers.unresolved_submit")
+
+PRELUDE = f"""
+import builtins, importlib, json, runpy, sys
+from {PACKAGE} import compat
+for name in compat.NAMES:  # what Airflow itself imports is not the provider's
+    getattr(compat, name)
+
+asked_for, imported, find = set(), builtins.__import__, importlib.import_module
+
+def record(name, importer):
+    if importer and importer.split(".")[0] == {PACKAGE!r}:
+        asked_for.add(name)
+
+def recording_import(name, globals=None, *more):
+    record(name, (globals or {{}}).get("__name__"))
+    return imported(name, globals, *more)
+
+before = set(sys.modules)
+builtins.__import__ = recording_import
+"""
+POSTLUDE = """
+builtins.__import__ = imported
+print(json.dumps({"asked_for": sorted(asked_for), "new": sorted(set(sys.modules) - before)}))
+"""
+
+
+def trace_imports(code: str) -> dict[str, Any]:
+    """Return what code has the provider import, also if it was imported before; and what is new in Python."""
+    program = f"{PRELUDE}\n{code}\n{POSTLUDE}"
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    traced: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return traced
+
+
+def heavy(names: list[str]) -> list[str]:
+    return [name for name in names if name.partition(".")[0] in HEAVY]
+
+
+def not_for_parsing(names: list[str]) -> list[str]:
+    own = [name.removeprefix(f"{PACKAGE}.") for name in names if name.startswith(f"{PACKAGE}.")]
+    return [name for name in own if any(f"{name}.".startswith(f"{each}.") for each in NOT_FOR_PARSING)]
+
+
+def test_the_trace_sees_what_has_been_imported_before_and_what_is_new() -> None:
+    """The other tests would pass if it saw nothing."""
+    traced = trace_imports(f"import requests, {PACKAGE}.hooks.nonblocking")
+    assert {"aiohttp", "ssl"} <= set(traced["asked_for"])
+    assert f"{PACKAGE}.hooks.nonblocking" in traced["new"]  # not aiohttp: Airflow 3.0 has imported that by then
+    assert heavy(traced["asked_for"])
+    assert not_for_parsing([f"{PACKAGE}.durability.store", f"{PACKAGE}.media"]) == ["durability.store"]
+
+
+def test_operators_and_sensors() -> None:
+    traced = trace_imports("".join(f"import {PACKAGE}.{module}\n" for module in FOR_DAGS))
+    assert not heavy(traced["asked_for"])
+    assert not heavy(traced["new"])
+    assert not not_for_parsing(traced["new"])
+
+
+def test_example_dags() -> None:
+    """Their tasks are made, too: a constructor could import what its module does not."""
+    traced = trace_imports("".join(f"runpy.run_path({str(example)!r})\n" for example in EXAMPLES))
+    assert {f"{PACKAGE}.{module}" for module in FOR_DAGS} <= set(traced["new"])
+    assert not heavy(traced["asked_for"])
+    assert not not_for_parsing(traced["new"])
+
+
+def test_triggers() -> None:
+    """A triggerer imports them on its event loop; the transport comes in a thread, with the first wait."""
+    traced = trace_imports("".join(f"import {PACKAGE}.{module}\n" for module in TRIGGERS))
+    assert not {"aiohttp", "aiolimiter", "asgiref", "fsspec", "requests", "upath"} & set(traced["asked_for"])
+    assert not {"aiohttp", "aiolimiter"} & set(traced["new"])
+
+
+def test_a_worker_needs_no_library_of_the_triggerer() -> None:
+    modules = ("hooks.segmind", "operators.running", "operators.sync_running", "sensors.waiting")
+    traced = trace_imports("".join(f"import {PACKAGE}.{module}\n" for module in modules))
+    assert not {"aiohttp", "aiolimiter"} & {*traced["asked_for"], *traced["new"]}
+    assert "requests" in traced["asked_for"]
+    assert not {"asgiref", "fsspec", "upath", f"{PACKAGE}.media.storing"} & {*traced["asked_for"], *traced["new"]}
+
+
+def test_what_is_written_twice_is_the_same() -> None:
+    assert DEFAULT_TIMEOUT == RECORD_LIFETIME
