@@ -12,11 +12,17 @@ VERSIONS := 2.11 3.0 3.1 3.2
 PYTHONS := 3.12 3.13
 COMMA := ,
 # `airflow dags test` takes minutes for these on 3.0 to 3.2, and seconds on the oldest and the newest.
-ON_2.11 := $(addprefix tests/integration/,test_untrusted.py test_assets.py test_metrics_sent.py)
+ON_2.11 := $(addprefix tests/integration/,test_untrusted.py test_assets.py test_metrics_sent.py test_sensor_modes.py)
+RECIPE := tests/integration/test_recipe.py::test_the_recipe_works_as_pasted
+RECORDS := $(addprefix tests/integration/test_records.py::,test_a_retry_continues_with_what_was_paid_for \
+	test_a_task_that_could_not_store_its_output_is_cleared_and_pays_nothing)
 FORGETFUL := tests/integration/test_paid_once.py::test_an_airflow_that_cannot_remember_says_so
 
+# Airflow is compiled once, not by each of the hundreds of processes that the tests start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test test-interrupted test-long test-crashes test-pipeline bench check check-versions check-dated check-pythons test-lowest build format constraints clean
+.PHONY: help install demo contract ui test test-interrupted test-long test-cluster test-crashes test-small-cluster simulation mutants test-browser screenshots bench docs check check-versions check-dated check-pythons test-lowest build format constraints clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,14 +33,17 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) \
-		--editable '.[emulator$(if $(filter 3.3,$(AIRFLOW)),$(COMMA)openlineage)]' --group test \
-		$(if $(filter 3.3,$(AIRFLOW)),--group check --group postgres --group storage)
+		--editable '.[emulator,redis$(if $(filter 3.3,$(AIRFLOW)),$(COMMA)openlineage)]' --group test \
+		$(if $(filter 3.3,$(AIRFLOW)),--group check --group postgres --group storage --group celery)
 	@touch $@
 
 demo: install ## Run a real Airflow that turns a folder of images into clips, on the emulator (LIVE=1: one, on Segmind)
 	@$(BIN)/python -m demo
 
-ui: install ## The same, and keep Airflow up for a look in the browser
+contract: install ## Find out which of the possible Segminds the emulator is (LIVE=1: which one Segmind is)
+	@$(BIN)/python -m airflow_provider_segmind.contract $(if $(WORLD),--world '$(WORLD)')
+
+ui: install ## The same, and a request that fails, and one that no task collects: keep Airflow up for a look in the browser
 	@$(BIN)/python -m demo --keep
 
 test: install ## Run all tests that need no server of yours
@@ -44,23 +53,68 @@ test: install ## Run all tests that need no server of yours
 test-interrupted: install ## Interrupt a real Airflow in the middle of the demo: nothing is left of it
 	$(BIN)/python -m pytest -q --numprocesses 2 -m interrupted tests/e2e/test_demo.py
 
-test-long: install ## Run the tests that take long: mapped tasks, the DAG of the README, lineage, some rate limits
-	$(BIN)/python -m pytest -q -m long tests/integration
+test-long: install ## Run the tests that take long: mapped tasks, the DAG of the README, lineage, some rate limits, the page of errors
+	$(BIN)/python -m pytest -q --numprocesses 2 -m long tests/integration tests/unit
+
+test-cluster: install ## Make 100 clips (CLIPS=…, SEED=…) on a cluster that loses processes at random, upgrade one with tasks deferred, and run the commands of the runbook
+	$(BIN)/python -m pytest -q -s -m long tests/e2e/test_cluster.py tests/e2e/test_upgrade.py tests/e2e/test_runbook.py \
+		tests/e2e/test_pipeline.py
+
+test-small-cluster: install ## The same with few clips, and nothing else
+	CLIPS=$(or $(CLIPS),10) $(BIN)/python -m pytest -q -s -m long tests/e2e/test_pipeline.py -k cluster
 
 test-crashes: install ## Kill a real Airflow at every point of a task, and count the charges
 	$(BIN)/python -m pytest -q tests/e2e/test_crash_matrix.py
 
-test-pipeline: install ## Turn a folder of images in S3 into clips on a real Airflow, and kill its workers at random
-	$(BIN)/python -m pytest -q tests/e2e/test_pipeline.py
+# `make crashes-2.11`, or `crashes-newest`: the same on another Airflow. CRASH_ONLY=persisted,cleared plays these events only.
+crashes-%: .venvs/dated-%/.installed
+	.venvs/dated-$*/bin/python -m pytest -q tests/e2e/test_crash_matrix.py
+
+simulation: install ## Play a million steps of tasks against a simulated Segmind (STEPS=…, SEED=…)
+	$(BIN)/python -m tests.simulation --steps $(or $(STEPS),1000000) --seed $(or $(SEED),10000)
+
+# Not part of CI: it takes long. The folder `mutants` is mutmut's.
+mutants: install ## Change what decides about money in 250 small ways, and see whether fast tests notice (COUNT=…, SEED=…)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) --group mutants
+	$(BIN)/python -m tests.mutation --count $(or $(COUNT),250) --seed $(or $(SEED),1)
+
+test-browser: install ## Look at a real Airflow 3.3, and at the newest one, with a real Chromium
+	$(call look_at,$(VENV),$(CONSTRAINTS))
+	$(MAKE) browser-newest
+
+# `make browser-3.1`: the same on another Airflow.
+browser-%: .venvs/dated-%/.installed
+	$(call look_at,.venvs/dated-$*,constraints/dated-$*.txt)
+
+screenshots: export SCREENSHOTS = docs/images
+screenshots: install ## Take the pictures of the documentation again
+	$(call look_at,$(VENV),$(CONSTRAINTS),/test_pictures.py)
+
+# With the virtual environment $(1), whose pins are $(2), at all tests or at $(3).
+define look_at
+	$(1)/bin/uv pip install --quiet --python $(1)/bin/python --constraint $(2) --group browser
+	$(1)/bin/python -m pytest -q tests/browser$(3)
+endef
 
 bench: install ## Measure what waiting and storing cost, next to what one would write instead (LONG=1: the sizes that take fifty minutes, too)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) --group bench
 	$(BIN)/python -m benchmarks $(if $(LONG),--long)
 
+docs: install ## Build the documentation site into .docs/; a broken link or an undocumented public name fails
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) --group docs
+	AIRFLOW_HOME=$(CURDIR)/.docs/airflow $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs .docs/html
+	@echo "The site begins at .docs/html/index.html"
+
 check: install ## Lint, check types, build, and try the wheel in a clean environment
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docs/compose.yaml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms \
+		$(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 	$(MAKE) build
 
 build: install
@@ -76,7 +130,7 @@ check-versions: $(addprefix version-,$(VERSIONS)) ## Run the tests on the older 
 version-%:
 	$(MAKE) install AIRFLOW=$*
 	.venvs/$*/bin/python -m pytest -q --numprocesses 2 --dist loadfile \
-		tests/unit tests/integration/test_examples.py $(FORGETFUL) $(ON_$*)
+		tests/unit tests/integration/test_examples.py $(FORGETFUL) $(RECORDS) $(RECIPE) $(ON_$*)
 
 LOWEST := .venvs/lowest
 
@@ -87,14 +141,15 @@ $(LOWEST)/.installed: pyproject.toml constraints/lowest.txt
 	$(PYTHON) -m venv --clear $(LOWEST)  # what is installed would be kept, though it is not the lowest
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct \
-		--constraint constraints/lowest.txt --editable '.[emulator,openlineage]' --group test
+		--constraint constraints/lowest.txt --editable '.[emulator,openlineage,redis]' --group test
 	@touch $@
 
 check-dated: $(addprefix dated-,$(VERSIONS) 3.3) dated-newest ## Run the unit tests and one clip on a real Airflow with the packages of each release's day, and with the newest betas
 
 dated-%: .venvs/dated-%/.installed
-	.venvs/dated-$*/bin/python -m pytest -q --numprocesses 2 tests/unit
-	timeout --kill-after 60 480 .venvs/dated-$*/bin/python -m pytest -q tests/e2e/test_one_clip.py
+	.venvs/dated-$*/bin/python -m pytest -q --numprocesses 2 tests/unit $(if $(filter newest,$*),$(RECORDS))
+	timeout --kill-after 60 900 .venvs/dated-$*/bin/python -m pytest -q \
+		tests/e2e/test_one_clip.py $(if $(filter 2.11 3.0 newest,$*),tests/e2e/test_links.py)
 
 .venvs/dated-%/.installed: pyproject.toml constraints/dated-%.txt
 	$(call install_pinned,.venvs/dated-$*,constraints/dated-$*.txt)
@@ -120,7 +175,7 @@ define install_pinned
 	$(PYTHON) -m venv --clear $(1)
 	$(1)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(1)/bin/uv pip install --quiet --python $(1)/bin/python --constraint $(2) \
-		--editable '.[emulator,openlineage]' --group test --group postgres
+		--editable '.[emulator,openlineage,redis]' --group test --group postgres
 	@touch $(1)/.installed
 endef
 
@@ -128,8 +183,8 @@ format: install ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-constraints: install ## Pin anew what each Airflow is tested with
+constraints: install ## Pin again what each Airflow is tested with
 	$(BIN)/python constraints/pin.py
 
 clean: ## Remove all that these rules made
-	rm -rf .venv .venvs .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venvs .demo .docs dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
