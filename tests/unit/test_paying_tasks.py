@@ -321,7 +321,7 @@ def test_a_submit_whose_answer_was_lost_is_found(emulator: RunningEmulator, defe
     if deferrable:
         deferral = task.deferral()
         assert task.record["state"] == "submitting"
-        output = task.resume(deferral, event_of(deferral))
+        output = task.resume_to_the_end(deferral)
     else:
         output = task.attempt()
     assert output
