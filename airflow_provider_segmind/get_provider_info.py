@@ -26,6 +26,7 @@ def get_provider_info() -> dict[str, Any]:
                 "how-to-guide": [
                     "/docs/howto/kling.md",
                     "/docs/howto/inference.md",
+                    "/docs/howto/pixelflow.md",
                     "/docs/howto/sync.md",
                     "/docs/howto/request-sensor.md",
                     "/docs/howto/credits-sensor.md",
@@ -41,6 +42,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_segmind.operators.inference",
                     "airflow_provider_segmind.operators.kling",
+                    "airflow_provider_segmind.operators.pixelflow",
                     "airflow_provider_segmind.operators.sync",
                 ],
             }

@@ -92,6 +92,7 @@ class Submission:
     :param expected_duration: Seconds that a request usually takes, if the user said so.
     :param given_up: Returns what the user has given up, as ``abandon_request`` names it. Is asked only if there is
         something to give up.
+    :param is_workflow: Whether it is a run of a workflow. A history without it says nothing then.
     :ivar state: Where the request is in its life, see :mod:`airflow_provider_segmind.durability.lifecycle`.
     """
 
@@ -110,12 +111,14 @@ class Submission:
         resubmit_changed: bool = False,
         expected_duration: float | None = None,
         given_up: Callable[[], Collection[str]] = tuple,
+        is_workflow: bool = False,
     ) -> None:
         self._hook = hook
         self._store = store
         self._claims = claims
         self._inputs = inputs
         self._model = inputs.model
+        self._is_workflow = is_workflow
         self._check_output = check_output
         self._max_tries = max_tries
         self._timeout = timeout
@@ -252,14 +255,16 @@ class Submission:
     def _submit(self, state: Submitting) -> Event:
         """Send the POST. It is the charge."""
         try:
-            accepted = self._hook.submit(self._model, state.parameters)
+            submit = self._hook.submit_workflow if self._is_workflow else self._hook.submit
+            accepted = submit(self._model, state.parameters)
         except SubmitUnresolvedError as error:
             self._count("unresolved")
             terms = self._search_terms()
             log.warning(
-                "%s. Looking for it in the request history. That it was never accepted is certain after %.0f s; "
+                "%s. Looking for it in the request history. %s is certain after %.0f s; "
                 "expected_duration can shorten that.",
                 error.facts,
+                "That it is not there" if self._is_workflow else "That it was never accepted",
                 terms.history_lag,
             )
             return NoAnswer(terms)
@@ -331,7 +336,7 @@ class Submission:
             return MatchesTaken(matches.request_ids, self._search_terms())
         if matches.trouble is not None:
             return HistoryUnreadable(matches.trouble, self._resubmit_unresolved)
-        return NoMatch()
+        return NoMatch(is_conclusive=not self._is_workflow, resubmit=self._resubmit_unresolved)
 
     def _is_ambiguous(self, submit: UnresolvedSubmit, free: Sequence[str], confidence: Confidence) -> bool:
         """

@@ -48,6 +48,7 @@ class Execution:
     :param inputs: Returns the model's parameters and the files among them, if they are needed.
     :param output_name: Returns the name of the output as far as a parameter gives it; None if none does.
     :param output_kinds: Beginnings of the media types that the model's outputs have.
+    :param is_workflow: Whether ``model`` is a workflow.
     """
 
     def __init__(
@@ -59,6 +60,8 @@ class Execution:
         inputs: Callable[[Options], Inputs],
         output_name: Callable[[], str | None],
         output_kinds: tuple[str, ...] = ("",),
+        *,
+        is_workflow: bool = False,
     ) -> None:
         self.context = context
         self.model = model
@@ -73,6 +76,7 @@ class Execution:
         self._read_inputs = inputs
         self._read_output_name = output_name
         self._output_kinds = output_kinds
+        self._is_workflow = is_workflow
         self.has_summary = False
         """Whether the XCom ``summary`` is there."""
         self._claims = Claims(context)
@@ -125,6 +129,7 @@ class Execution:
                 expected_duration=self.expected_duration,
                 resubmit_changed=self._resubmit_changed,
                 given_up=self._read_given_up,
+                is_workflow=self._is_workflow,
             )
         return self._submission
 

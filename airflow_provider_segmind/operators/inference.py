@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_segmind.api.answers import RequestReport
-    from airflow_provider_segmind.compat import Context, ObjectStoragePath, XComArg
+    from airflow_provider_segmind.compat import BaseOperatorLink, Context, ObjectStoragePath, XComArg
     from airflow_provider_segmind.hooks.segmind import SegmindHook
     from airflow_provider_segmind.operators.running import InferenceRun
     from airflow_provider_segmind.signatures import TaskArguments
@@ -139,9 +139,12 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
     output_kinds: ClassVar[tuple[str, ...]] = ("",)
     """Beginnings of the media types that the model's outputs have: all, if the model is not known."""
 
+    is_workflow: ClassVar[bool] = False
+    """Whether ``model`` is the id of a workflow."""
+
     template_fields_renderers = {"parameters": "json"}  # noqa: RUF012 - as in BaseOperator
     ui_color = "#e8e4fb"
-    operator_extra_links = (SegmindOutputLink(), SegmindModelLink())
+    operator_extra_links: tuple[BaseOperatorLink, ...] = (SegmindOutputLink(), SegmindModelLink())
 
     def __init__(
         self,

@@ -113,6 +113,7 @@ class InferenceTask(Protocol):
     do_xcom_push: bool
     outlets: list[Any]
     output_kinds: ClassVar[tuple[str, ...]]
+    is_workflow: ClassVar[bool]
 
     @property
     def hook(self) -> SegmindHook:
@@ -230,6 +231,7 @@ class InferenceRun:
             self._read_inputs,
             self._task.output_name,
             self._task.output_kinds,
+            is_workflow=self._task.is_workflow,
         )
 
     def _read_inputs(self, options: Options) -> Inputs:

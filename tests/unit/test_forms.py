@@ -45,6 +45,7 @@ from airflow_provider_segmind.exceptions import (
 from airflow_provider_segmind.media.storing import StoredOutput
 from airflow_provider_segmind.operators.inference import SegmindInferenceOperator
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
+from airflow_provider_segmind.operators.pixelflow import SegmindPixelFlowOperator
 from airflow_provider_segmind.sensors.request import SegmindRequestSensor
 from airflow_provider_segmind.triggers.deferral import deferral_timeout
 from airflow_provider_segmind.triggers.events import (
@@ -90,6 +91,18 @@ NAMES: list[tuple[str, dict[str, Any] | None, type, str]] = [
         None,
         KlingImageToVideoOperator,
         "execute_complete",
+    ),
+    (
+        "airflow_provider_segmind.triggers.request.SegmindRequestTrigger",
+        None,
+        SegmindPixelFlowOperator,
+        "execute_complete",
+    ),
+    (
+        "airflow_provider_segmind.triggers.unresolved_submit.SegmindUnresolvedSubmitTrigger",
+        {"on": "submit", "drop": "after"},
+        SegmindPixelFlowOperator,
+        "execute_after_search",
     ),
     (
         "airflow_provider_segmind.triggers.request.SegmindRequestTrigger",
@@ -819,6 +832,8 @@ def operator_of(kind: type = SegmindInferenceOperator) -> Any:
     slow: dict[str, Any] = {"task_id": "run", "expected_duration": 60}
     if kind is KlingImageToVideoOperator:
         return kind(prompt="zoom", start_image_url="https://x.example/a.png", **slow)
+    if kind is SegmindPixelFlowOperator:
+        return kind(workflow="mock-workflow", inputs={"prompt": "a fox"}, **slow)
     return kind(model="mock-text", parameters={"prompt": "a fox"}, **slow)
 
 
