@@ -120,6 +120,18 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "aws_records",
                         "default": "",
                     },
+                    "max_cost_per_run": {
+                        "description": (
+                            "USD that the tasks of a DAG run may cost together. It needs ``records_path``, and "
+                            "the price of a request: a task's ``expected_cost``, where it is not known. If it is "
+                            "empty, only tasks with the argument ``max_cost_per_run`` are limited; of both, the "
+                            "lower one counts. It is read when a task runs.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "100",
+                        "default": "",
+                    },
                     "output_tab": {
                         "description": (
                             "Whether the page of a task has the tab ``Segmind``, with its output and its cost: "

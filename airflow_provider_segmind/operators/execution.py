@@ -11,6 +11,7 @@ from airflow_provider_segmind.compat import read_variable
 from airflow_provider_segmind.delivery import VARIABLE
 from airflow_provider_segmind.durability.claims import Claims
 from airflow_provider_segmind.durability.record import RecordState
+from airflow_provider_segmind.durability.spending import Spending, spending_of
 from airflow_provider_segmind.durability.store import RecordStore
 from airflow_provider_segmind.durability.submission import Submission, finish
 from airflow_provider_segmind.exceptions import SegmindError
@@ -130,8 +131,21 @@ class Execution:
                 resubmit_changed=self._resubmit_changed,
                 given_up=self._read_given_up,
                 is_workflow=self._is_workflow,
+                spending=self.spending,
             )
         return self._submission
+
+    @cached_property
+    def spending(self) -> Spending:
+        """What the task may still spend."""
+        options = self.options
+        return spending_of(
+            self.context,
+            self.store,
+            max_cost=options.max_cost,
+            max_cost_per_run=options.max_cost_per_run,
+            expected_cost=options.expected_cost,
+        )
 
     def _read_given_up(self) -> tuple[str, ...]:
         """

@@ -27,6 +27,7 @@ const NOT_CHARGED = new Set([
   ...["InvalidParameterError", "BadRequestError", "AuthenticationError", "PermissionDeniedError", "RejectedError"],
   ...["ModelNotFoundError", "InsufficientCreditsError", "ModelRetiredError", "InvalidConnectionError"],
   ...["UnreadableInputError", "UnwritableOutputError", "UntrustedCertificateError", "RateLimitedError"],
+  "SpendingLimitError",
 ]);
 /** A request that failed at Segmind is not charged. */
 const REQUEST_FAILED = new Set(["RequestFailedError", "ContentBlockedError", "RejectedInputError"]);
