@@ -32,8 +32,9 @@ from airflow_provider_segmind.api.rate_limited_submit import RateLimitedSubmit
 from airflow_provider_segmind.api.unresolved_submit import UnresolvedSubmit
 from airflow_provider_segmind.compat import AirflowFailException, TaskDeferred
 from airflow_provider_segmind.durability.claims import CLAIM_KEY, Claims
+from airflow_provider_segmind.durability.expense import Expense
 from airflow_provider_segmind.durability.record import RecordState, RequestRecord
-from airflow_provider_segmind.durability.store import KEY, OUTPUTS_KEY, UPLOADS_KEY, RecordStore
+from airflow_provider_segmind.durability.store import EXPENSES_KEY, KEY, OUTPUTS_KEY, UPLOADS_KEY, RecordStore
 from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.exceptions import (
     RateLimitedError,
@@ -111,7 +112,7 @@ NAMES: list[tuple[str, dict[str, Any] | None, type, str]] = [
         "execute_complete",
     ),
 ]
-KEYS = ("segmind_request", "segmind_uploads", "segmind_outputs", "segmind_claim")
+KEYS = ("segmind_request", "segmind_uploads", "segmind_outputs", "segmind_expenses", "segmind_claim")
 """In Airflow's task state store, and in XCom."""
 
 REQUEST = "7d1c0b6e-1111-4222-8333-944445555666"
@@ -293,6 +294,15 @@ CASES: dict[str, Case] = {
             "sent_media": {},
             "is_given_up": False,
         },
+        may_submit=True,
+    ),
+    "expense": Case(
+        Expense(
+            "2026-11-23T10:00:00.250000Z", "clip[7]", "some-model", "duration=10", 0.91, True, REQUEST, "1" * 16
+        ).as_json,
+        lambda document: asdict(Expense.from_json(document)),
+        {"variant": "", "usd": None, "is_final": False, "request_id": None, "instance": ""},
+        named=True,
         may_submit=True,
     ),
     "rate_limited_submit": Case(
@@ -859,7 +869,7 @@ def test_the_names_in_databases_stay(
 
 
 def test_the_keys_in_stores_stay() -> None:
-    assert (KEY, UPLOADS_KEY, OUTPUTS_KEY, CLAIM_KEY) == KEYS
+    assert (KEY, UPLOADS_KEY, OUTPUTS_KEY, EXPENSES_KEY, CLAIM_KEY) == KEYS
 
 
 @pytest.mark.parametrize("name", ["record_submitting", "record_submitted", "record_delivered"])
