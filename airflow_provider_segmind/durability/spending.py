@@ -37,6 +37,9 @@ RUN_OPTION = "max_cost_per_run"
 PAUSES = (0.5, 1.0, 2.0)
 """Seconds at most before a task looks again, if it and others have got in each other's way at the limit."""
 
+LONGEST_RESERVATION = 30.0
+"""Seconds from the time by which a submit is named to its intent. What takes longer gives up: nothing was sent."""
+
 log = logging.getLogger(__name__)
 
 
@@ -130,6 +133,14 @@ class Spending:
         self._task = task
         self._instance = instance
         self._reserved: dict[str, Expense] = {}
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit, or may be one."""
+        try:
+            return bool(self._find_ledgers())
+        except SegmindError:
+            return True
 
     def check(self, model: str, variant: str | None) -> None:
         """

@@ -51,11 +51,12 @@ from airflow_provider_segmind.durability.lifecycle import (
     record_to_store,
 )
 from airflow_provider_segmind.durability.record import RecordState, RequestRecord
-from airflow_provider_segmind.durability.spending import Spending
+from airflow_provider_segmind.durability.spending import LONGEST_RESERVATION, Spending
 from airflow_provider_segmind.durability.store import RecordStore
 from airflow_provider_segmind.exceptions import (
     PASSING_TROUBLE,
     RateLimitedError,
+    RecordUnavailableError,
     RequestExpiredError,
     RequestFailedError,
     SegmindError,
@@ -238,14 +239,15 @@ class Submission:
             self._hook.wait_to_submit(has_turn=has_turn)  # before the intent: a wait may be interrupted
         except RateLimitedError as error:
             return self._rate_limit_reached(error)
+        sent_at = time.time()
+        self._reserve(sent_at)
         if self._has_been_overtaken():
             log.warning("Another attempt of this task has submitted meanwhile. Going by what it has written down.")
+            if self._spending is not None:
+                self._spending.free(submit=submit_name(sent_at))
             return RecordChanged()
         sent = self._inputs.sent(urls)
         self._store.describe_parameters(self._inputs.parameters)
-        sent_at = time.time()
-        if self._spending is not None:  # before the intent, which the next attempt would search for
-            self._spending.reserve(submit_name(sent_at), self._model, variant_of(self._inputs.parameters))
         intent = RequestRecord(
             RecordState.SUBMITTING,
             self._model,
@@ -267,6 +269,16 @@ class Submission:
         if self._record is None and self._store.remembers:
             self._spending.free_unaccepted()  # no attempt has come as far as its intent
         self._spending.check(self._model, variant_of(self._inputs.parameters))
+
+    def _reserve(self, sent_at: float) -> None:
+        """Reserve what the submit may cost: before the intent, which the next attempt would search for."""
+        if self._spending is None:
+            return
+        submit = submit_name(sent_at)
+        self._spending.reserve(submit, self._model, variant_of(self._inputs.parameters))
+        if time.time() - sent_at > LONGEST_RESERVATION:  # a search looks for a request of that time
+            self._spending.free(submit=submit)
+            raise RecordUnavailableError("writing down what the request may cost took too long")
 
     def _submit(self, state: Submitting) -> Event:
         """Send the POST, and note what it may cost or that it costs nothing."""
@@ -424,10 +436,15 @@ class Submission:
             self._store.write(record)
         self._record = record if self._store.remembers else None
 
+    @property
+    def _reservation_limit(self) -> float:
+        """Seconds that a submit may be sent after the time by which it is named."""
+        return LONGEST_RESERVATION if self._spending is not None and self._spending.is_limited else 0.0
+
     def _search_terms(self) -> SearchTerms:
         return SearchTerms(
             now=time.time(),
-            answer_limit=self._hook.submit_duration_limit,
+            answer_limit=self._hook.submit_duration_limit + self._reservation_limit,
             history_lag=HISTORY_LAG
             + latest_usual_duration(self._model, self._inputs.parameters, self._expected_duration),
             is_mapped=self._claims.is_mapped,

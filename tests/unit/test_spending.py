@@ -18,7 +18,7 @@ from airflow_provider_segmind.compat import AirflowFailException
 from airflow_provider_segmind.durability.expense import Expense, Limit, check_limit, usd
 from airflow_provider_segmind.durability.run_expenses import RunExpenses
 from airflow_provider_segmind.durability.spending import Ledger, Spending
-from airflow_provider_segmind.durability.store import EXPENSES_KEY, RecordStore
+from airflow_provider_segmind.durability.store import EXPENSES_KEY, KEY, RecordStore
 from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.exceptions import (
     InvalidParameterError,
@@ -273,6 +273,35 @@ def test_an_attempt_that_dies_before_its_submit_leaves_nothing_that_counts(
     assert len(task.expenses) == 1
     assert task.attempt()
     assert spent(emulator) == PRICE
+
+
+def test_a_reservation_that_takes_long_is_given_back(
+    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = Costly(max_cost=PRICE, expected_cost=PRICE)
+    with monkeypatch.context() as slow:
+        slow.setattr("airflow_provider_segmind.durability.submission.LONGEST_RESERVATION", -1.0)
+        with pytest.raises(RecordUnavailableError, match="took too long"):
+            task.attempt()
+    assert (task.expenses, submits(emulator)) == ([], 0)
+    assert task.attempt()
+
+
+def test_an_attempt_that_leaves_the_submit_to_another_gives_back_what_it_reserved(
+    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, first = Costly(max_cost=PRICE, expected_cost=PRICE), Costly(max_cost=PRICE, expected_cost=PRICE)
+    reserve = Spending.reserve
+
+    def overtaken(spending: Spending, *submit: Any) -> None:
+        reserve(spending, *submit)
+        monkeypatch.setattr(Spending, "reserve", reserve)
+        first.deferral(expected_duration=60)
+        task.context["task_state_store"].set(KEY, first.record)
+
+    monkeypatch.setattr(Spending, "reserve", overtaken)
+    assert task.attempt()
+    assert (task.expenses, submits(emulator)) == ([], 1)
 
 
 def test_what_was_spent_and_cannot_be_read_stops_the_task(emulator: RunningEmulator) -> None:
