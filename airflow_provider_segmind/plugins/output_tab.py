@@ -19,6 +19,7 @@ PREFIX = "/segmind-tab"
 OPERATORS = (
     "KlingImageToVideoOperator",
     "SegmindInferenceOperator",
+    "SegmindPixelFlowOperator",
     "SegmindRequestSensor",
     "SegmindSyncInferenceOperator",
 )
