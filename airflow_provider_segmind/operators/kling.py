@@ -65,6 +65,10 @@ class KlingImageToVideoOperator(SegmindInferenceOperator):
     :param expected_duration: Seconds that a request usually takes, if you know better. Default: what this process
         has seen of the model, before that 144.5 s for Kling O1, and anything from seconds to minutes for others.
     :param durable: If False, nothing is remembered from one attempt to the next (docs/records.md).
+    :param check_parameters: What to do if the parameters of a request that is about to be submitted do not fit the
+        model's entry in Segmind's public catalogue: ``"warn"`` logs a warning for each that does not; ``"error"``
+        fails the task before anything is paid; ``"off"`` does not look. A catalogue that cannot be read is no
+        error (docs/parameters.md).
     :param on_unresolved_submit: What to do if the history cannot tell whether a submit without an answer was
         accepted: ``"fail"``, or ``"resubmit"`` and perhaps pay twice (docs/paid-once.md).
     :param on_changed_parameters: What to do if the task was cleared, its parameters have changed, and a request
@@ -115,6 +119,7 @@ class KlingImageToVideoOperator(SegmindInferenceOperator):
         poll_interval: float | None = None,
         expected_duration: float | str | XComArg | None = None,
         durable: bool = True,
+        check_parameters: Literal["warn", "error", "off"] = "warn",
         on_unresolved_submit: Literal["fail", "resubmit"] = "fail",
         on_changed_parameters: Literal["continue", "resubmit"] | None = None,
         abandon_request: str | XComArg | None = None,
@@ -142,6 +147,7 @@ class KlingImageToVideoOperator(SegmindInferenceOperator):
             poll_interval=poll_interval,
             expected_duration=expected_duration,
             durable=durable,
+            check_parameters=check_parameters,
             on_unresolved_submit=on_unresolved_submit,
             on_changed_parameters=on_changed_parameters,
             abandon_request=abandon_request,

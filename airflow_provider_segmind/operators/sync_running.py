@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from airflow_provider_segmind.api.answers import RequestReport, RequestState
 from airflow_provider_segmind.api.portable import make_portable
 from airflow_provider_segmind.api.text import one_line
-from airflow_provider_segmind.arguments import seconds, with_plain_collections
+from airflow_provider_segmind.arguments import seconds
 from airflow_provider_segmind.compat import AirflowFailException
 from airflow_provider_segmind.delivery import (
     error_for_airflow,
@@ -24,6 +25,8 @@ from airflow_provider_segmind.exceptions import HISTORY, INTERRUPTED, SegmindErr
 from airflow_provider_segmind.lineage.assets import add_asset_extras
 from airflow_provider_segmind.lineage.delivered import Delivered
 from airflow_provider_segmind.lineage.metrics import count, count_failure
+from airflow_provider_segmind.operators.checking import compare_with_catalogue
+from airflow_provider_segmind.operators.options import check_mode
 
 if TYPE_CHECKING:
     from airflow_provider_segmind.api.answers import SyncAnswer
@@ -38,8 +41,8 @@ class SyncTask(Protocol):
     """What a run needs of its operator."""
 
     model: str
-    parameters: Mapping[str, Any]
     timeout: float
+    check_parameters: str
     execution_timeout: timedelta | None
     do_xcom_push: bool
     outlets: list[Any]
@@ -48,8 +51,8 @@ class SyncTask(Protocol):
     def hook(self) -> SegmindHook:
         """The hook for the task's connection."""
 
-    def check_parameters(self, parameters: Any) -> Mapping[str, Any]:
-        """Return the model's parameters."""
+    def model_parameters(self) -> Mapping[str, Any]:
+        """Return the model's parameters, as they go to Segmind."""
 
 
 class SyncRun:
@@ -64,16 +67,23 @@ class SyncRun:
         self._task = task
         self._context = context
         self.finished: Delivered | None = None
+        self._began = time.monotonic()
 
     def start(self) -> Any:
         """Run the model and return its output."""
         try:
-            parameters = self._task.check_parameters(with_plain_collections(self._task.parameters))
-            timeout = self._time_left(seconds("timeout", self._task.timeout))
+            parameters = self._task.model_parameters()
+            timeout = seconds("timeout", self._task.timeout)
+            compare_with_catalogue(
+                check_mode("check_parameters", self._task.check_parameters),
+                self._task.model,
+                parameters,
+                self._task.hook,
+            )
         except SegmindError as error:
             self._fail(error)
         try:
-            answer = self._task.hook.run_sync(self._task.model, parameters, timeout)
+            answer = self._task.hook.run_sync(self._task.model, parameters, self._time_left(timeout))
         except SegmindError as error:
             self._fail(error)
         except BaseException as error:  # what stops a task from outside is not an Exception
@@ -102,7 +112,10 @@ class SyncRun:
     def _time_left(self, timeout: float) -> float:
         """Return the seconds to wait for the answer: not longer than Airflow lets the task run."""
         limit = self._task.execution_timeout
-        return timeout if limit is None else min(timeout, max(limit.total_seconds() - MARGIN, MARGIN))
+        if limit is None:
+            return timeout
+        left = limit.total_seconds() - (time.monotonic() - self._began)
+        return min(timeout, max(left - MARGIN, MARGIN))
 
     def _deliver(self, answer: SyncAnswer) -> Any:
         result = RequestReport(answer.request_id or "", RequestState.COMPLETED, {"metrics": answer.metrics})

@@ -128,6 +128,7 @@ def test_kling_hands_on_what_it_takes() -> None:
         "poll_interval": 8.0,
         "expected_duration": 9.0,
         "durable": False,
+        "check_parameters": "error",
         "on_unresolved_submit": "resubmit",
         "on_changed_parameters": "continue",
         "abandon_request": "r1",
