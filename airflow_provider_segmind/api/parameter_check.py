@@ -7,7 +7,6 @@ integer), and null stands for a parameter that is not given.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from airflow_provider_segmind.api.catalogue import ModelParameters, Parameter
+from airflow_provider_segmind.api.names import nearest_name
 from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.api.values import read_number
 
@@ -31,7 +31,6 @@ _LONGEST_SHOWN_TEXT = 12
 
 _MAY_BE_SECRET = re.compile(r"key|token|secret|passw|auth|credential|login|cookie|private", re.IGNORECASE)
 _LARGEST_NUMBER = 1e15
-_LEAST_ALIKE = 0.6
 _OF_TYPES = ("type", "anyOf")
 _WORDS = {
     "string": "a text",
@@ -77,13 +76,6 @@ def find_problems(given: Mapping[str, Any], known: ModelParameters, model: str) 
     return findings
 
 
-def nearest_name(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most like another one; None if none is."""
-    plain = {_plain(each): each for each in known}
-    alike = difflib.get_close_matches(_plain(name[:_LONGEST_SHOWN_NAME]), plain, n=1, cutoff=_LEAST_ALIKE)
-    return plain[alike[0]] if alike else None
-
-
 def _find_all(given: Mapping[str, Any], known: ModelParameters, model: str) -> Iterator[Finding]:
     present = {name for name, value in given.items() if value is not None}
     parameters = known.parameters
@@ -106,10 +98,6 @@ def _advice(name: str, unused: Sequence[str], known: Iterable[str]) -> str:
     names = sorted(known)
     more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
     return f"it has {', '.join(map(_shown_name, names[:_MOST_SHOWN]))}{more}"
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace("-", "_")
 
 
 def _check_value(parameter: Parameter, value: Any) -> Iterator[Finding]:
