@@ -1,5 +1,5 @@
 """
-What a terminal gets: tables, or JSON.
+What a terminal gets, as text: tables, or JSON.
 
 Texts come from hosts. In a table each is one line without control characters, which could steer the terminal. JSON
 escapes whatever is not ASCII.
@@ -8,7 +8,6 @@ escapes whatever is not ASCII.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -19,27 +18,28 @@ _LONGEST_CELL = 100
 _LONGEST_VALUE = 2000
 
 
-def write_json(document: Any) -> None:
-    """Write a document to the standard output."""
-    sys.stdout.write(f"{json.dumps(document, indent=2, default=_plain)}\n")
+def json_text(document: Any) -> str:
+    """Return a document as JSON."""
+    return f"{json.dumps(document, indent=2, default=_plain)}\n"
 
 
-def write_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Write rows, one a line, below the names of their columns."""
+def table_text(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return rows, one a line, below the names of their columns."""
     lines = [names, *([_cell(value, _LONGEST_CELL) for value in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
-    for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        sys.stdout.write(f"{'  '.join(cells).rstrip()}\n")
+    padded = ([cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines)
+    return "".join(f"{'  '.join(cells).rstrip()}\n" for cells in padded)
 
 
-def write_fields(fields: Mapping[str, Any]) -> None:
-    """Write the fields of one thing, one a line, without those that say nothing."""
+def fields_text(fields: Mapping[str, Any]) -> str:
+    """Return the fields of one thing, one a line, without those that say nothing."""
     width = max(map(len, fields), default=0)
+    lines = []
     for name, value in fields.items():
         if value not in (None, "", [], {}, ()):
             for part in value if isinstance(value, (list, tuple)) else [value]:
-                sys.stdout.write(f"{name.ljust(width)}  {_cell(part, _LONGEST_VALUE)}\n")
+                lines.append(f"{name.ljust(width)}  {_cell(part, _LONGEST_VALUE)}\n")
+    return "".join(lines)
 
 
 def _cell(value: Any, limit: int) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from airflow_provider_segmind.api.follow import RECORD_LIFETIME, Unfinished
 from airflow_provider_segmind.api.names import nearest_name
 from airflow_provider_segmind.api.output import output_text, output_urls
 from airflow_provider_segmind.api.text import one_line, safe_repr
-from airflow_provider_segmind.cli.printing import write_fields, write_json, write_table
+from airflow_provider_segmind.cli.printing import fields_text, json_text, table_text
 from airflow_provider_segmind.compat import use_database
 from airflow_provider_segmind.exceptions import (
     InvalidParameterError,
@@ -43,14 +44,16 @@ class CommandError(Exception):
     """A command cannot do what it was asked for. The text says why."""
 
 
-def _command(show: Callable[[Namespace, SegmindHook], None]) -> Show:
+def _command(show: Callable[[Namespace, SegmindHook], str]) -> Show:
     """Return a command that ends with a plain message and the exit code 1 if there is an error."""
 
     @functools.wraps(show)
     def run(arguments: Namespace) -> None:
         use_database()
         try:
-            show(arguments, SegmindHook(arguments.conn_id))
+            with redirect_stdout(sys.stderr):  # where Airflow would log to the standard output
+                text = show(arguments, SegmindHook(arguments.conn_id))
+            sys.stdout.write(text)
             sys.stdout.flush()
         except (SegmindError, CommandError) as error:
             sys.stderr.write(f"{error}\n")
@@ -63,7 +66,7 @@ def _command(show: Callable[[Namespace, SegmindHook], None]) -> Show:
 
 
 @_command
-def show_models(arguments: Namespace, hook: SegmindHook) -> None:
+def show_models(arguments: Namespace, hook: SegmindHook) -> str:
     """List the models of the catalogue."""
     models = sorted(
         (each for each in hook.get_models() if arguments.contains.lower() in each.slug.lower()),
@@ -74,16 +77,16 @@ def show_models(arguments: Namespace, hook: SegmindHook) -> None:
         known = read_parameters(model)
         rows.append((model.slug, model.retired, sorted(known.parameters) if known else []))
     if arguments.json:
-        write_json([{"slug": slug, "retired": retired, "parameters": names} for slug, retired, names in rows])
-    else:
-        write_table(
-            ("model", "retired", "parameters"),
-            [(slug, retired, ", ".join(names)) for slug, retired, names in rows],
+        return json_text(
+            [{"slug": slug, "retired": retired, "parameters": names} for slug, retired, names in rows]
         )
+    return table_text(
+        ("model", "retired", "parameters"), [(slug, retired, ", ".join(names)) for slug, retired, names in rows]
+    )
 
 
 @_command
-def show_model(arguments: Namespace, hook: SegmindHook) -> None:
+def show_model(arguments: Namespace, hook: SegmindHook) -> str:
     """Show the parameters of a model."""
     models = {model.slug: model for model in hook.get_models()}
     model = models.get(arguments.slug)
@@ -94,7 +97,7 @@ def show_model(arguments: Namespace, hook: SegmindHook) -> None:
     known = read_parameters(model)
     parameters = list(known.parameters.values()) if known else []
     if arguments.json:
-        write_json(
+        return json_text(
             {
                 "slug": model.slug,
                 "retired": model.retired,
@@ -111,29 +114,22 @@ def show_model(arguments: Namespace, hook: SegmindHook) -> None:
                 ],
             }
         )
-        return
-    write_fields(
-        {
-            "model": model.slug,
-            "retired": model.retired,
-            "page": f"https://www.segmind.com/models/{model.slug}",
-        }
-    )
+    page = f"https://www.segmind.com/models/{model.slug}"
+    about = fields_text({"model": model.slug, "retired": model.retired, "page": page})
     if not parameters:
-        sys.stdout.write("The catalogue does not describe its parameters.\n")
-        return
-    sys.stdout.write("\n")
-    write_table(
+        return f"{about}The catalogue does not describe its parameters.\n"
+    table = table_text(
         ("parameter", "required", "type", "values", "default", "description"),
         [
             (each.name, each.required, _type_of(each), _values_of(each), _default_of(each), each.description)
             for each in parameters
         ],
     )
+    return f"{about}\n{table}"
 
 
 @_command
-def show_requests(arguments: Namespace, hook: SegmindHook) -> None:
+def show_requests(arguments: Namespace, hook: SegmindHook) -> str:
     """List the requests of the account, the newest first."""
     today = datetime.now(UTC).date()
     page = hook.get_history(
@@ -145,30 +141,21 @@ def show_requests(arguments: Namespace, hook: SegmindHook) -> None:
         sort_by="model_created",
         sort_order="desc",
     )
-    if arguments.json:
-        write_json([_entry_as_json(entry) for entry in page.entries])
-    else:
-        write_table(
-            ("request", "submitted", "model", "state", "USD", "seconds", "error"),
-            [
-                (
-                    e.request_id,
-                    e.created_at,
-                    e.model,
-                    e.state,
-                    e.cost,
-                    e.latency,
-                    e.error and one_line(e.error, 60),
-                )
-                for e in page.entries
-            ],
-        )
     if page.unreadable:
         sys.stderr.write(f"{page.unreadable} rows of the history cannot be read\n")
+    if arguments.json:
+        return json_text([_entry_as_json(entry) for entry in page.entries])
+    return table_text(
+        ("request", "submitted", "model", "state", "USD", "seconds", "error"),
+        [
+            (e.request_id, e.created_at, e.model, e.state, e.cost, e.latency, e.error and one_line(e.error, 60))
+            for e in page.entries
+        ],
+    )
 
 
 @_command
-def show_request(arguments: Namespace, hook: SegmindHook) -> None:
+def show_request(arguments: Namespace, hook: SegmindHook) -> str:
     """Show a request; with ``--download``, store its output."""
     path = None if arguments.download is None else _read_path(arguments.download)
     request_id = arguments.request_id
@@ -190,20 +177,18 @@ def show_request(arguments: Namespace, hook: SegmindHook) -> None:
         about.update({name: value for name, value in in_history.items() if about[name] is None})
     stored = [] if path is None else _download(path, report, state, arguments.max_output_bytes, hook)
     if arguments.json:
-        write_json({**about, "stored": stored})
-    else:
-        files = [f"{each['path']} ({each['bytes']:,} bytes)" for each in stored]
-        write_fields({_HEADINGS.get(name, name): value for name, value in about.items()} | {"stored": files})
+        return json_text({**about, "stored": stored})
+    files = [f"{each['path']} ({each['bytes']:,} bytes)" for each in stored]
+    return fields_text({_HEADINGS.get(name, name): value for name, value in about.items()} | {"stored": files})
 
 
 @_command
-def show_credits(arguments: Namespace, hook: SegmindHook) -> None:
+def show_credits(arguments: Namespace, hook: SegmindHook) -> str:
     """Show the balance of the account."""
     balance = hook.get_credits()
     if arguments.json:
-        write_json({"credits": balance.balance, "free_credits": balance.free})
-    else:
-        write_fields({"credits (USD)": balance.balance, "of these free": balance.free or None})
+        return json_text({"credits": balance.balance, "free_credits": balance.free})
+    return fields_text({"credits (USD)": balance.balance, "of these free": balance.free or None})
 
 
 def _find_entry(request_id: str, hook: SegmindHook) -> HistoryEntry | None:
