@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import struct
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -82,12 +84,79 @@ def test_the_blocking_call_is_checked_before_it_is_paid(emulator: RunningEmulato
 
 
 def test_a_process_asks_once(emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "_shared_file", lambda platform: None)
     for _ in range(3):
         Task().attempt()
     assert (asked(emulator), asked(emulator, "submit")) == (1, 3)
     monkeypatch.setattr(catalogue, "LIFETIME", 0.0)
     Task().attempt()
     assert asked(emulator) == 2
+
+
+class TestProcessesOfAMachine:
+    """Each of them begins with nothing in its memory."""
+
+    def attempt(self, **arguments: Any) -> Any:
+        catalogue._catalogues.clear()
+        return Task(
+            model=MODEL, parameters={"prompt": "x", "samples": 9}, check_parameters="error", **arguments
+        ).attempt()
+
+    def test_one_of_them_asks(self, emulator: RunningEmulator, nothing_learned: Path) -> None:
+        for _ in range(3):
+            with pytest.raises(AirflowFailException, match="samples: must be 4 or less"):
+                self.attempt()
+        assert asked(emulator) == 1
+        (file,) = nothing_learned.glob("catalogue-*")
+        assert file.stat().st_mode & 0o077 == 0
+        assert not list(nothing_learned.glob("*.part"))
+
+    def test_after_three_hours_they_ask_again(self, emulator: RunningEmulator, nothing_learned: Path) -> None:
+        with pytest.raises(AirflowFailException):
+            self.attempt()
+        (file,) = nothing_learned.glob("catalogue-*")
+        for age, times in ((catalogue.LIFETIME - 60, 1), (catalogue.LIFETIME + 60, 2), (-3600, 3)):
+            os.utime(file, (time.time() - age,) * 2)
+            with pytest.raises(AirflowFailException):
+                self.attempt()
+            assert asked(emulator) == times
+
+    def test_a_catalogue_that_is_down_is_not_asked_by_each_of_them(
+        self, emulator: RunningEmulator, nothing_learned: Path
+    ) -> None:
+        emulator.faults({"on": "catalogue", "status": 503, "count": 1})
+        for _ in range(2):
+            with pytest.raises(AirflowFailException, match="Segmind rejected the request"):
+                self.attempt()
+        assert asked(emulator) == 1
+        (file,) = nothing_learned.glob("catalogue-*")
+        os.utime(file, (time.time() - catalogue.LIFETIME_OF_SILENCE - 60,) * 2)
+        with pytest.raises(AirflowFailException, match="samples: must be 4 or less"):
+            self.attempt()
+        assert asked(emulator) == 2
+
+    def test_a_damaged_file_is_no_error(self, emulator: RunningEmulator, nothing_learned: Path) -> None:
+        with pytest.raises(AirflowFailException):
+            self.attempt()
+        (file,) = nothing_learned.glob("catalogue-*")
+        for content in (b"{", b"[1]", b"\xff" * 100, b"[" * 10_000):
+            file.write_bytes(content)
+            with pytest.raises(AirflowFailException, match="samples: must be 4 or less"):
+                self.attempt()
+        file.unlink()
+        file.symlink_to("/dev/zero")
+        with pytest.raises(AirflowFailException, match="samples: must be 4 or less"):
+            self.attempt()
+
+    def test_a_folder_that_others_may_open_is_not_used(
+        self, emulator: RunningEmulator, nothing_learned: Path
+    ) -> None:
+        nothing_learned.mkdir(mode=0o700)
+        nothing_learned.chmod(0o777)
+        for times in (1, 2):
+            with pytest.raises(AirflowFailException, match="samples: must be 4 or less"):
+                self.attempt()
+            assert asked(emulator) == times
 
 
 def test_the_catalogue_takes_no_turn_of_the_key_and_no_key(emulator: RunningEmulator) -> None:
