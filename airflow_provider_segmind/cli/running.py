@@ -29,6 +29,7 @@ from airflow_provider_segmind.exceptions import (
 )
 from airflow_provider_segmind.hooks.driving import poll_request
 from airflow_provider_segmind.hooks.segmind import SegmindHook
+from airflow_provider_segmind.links import MODEL_PAGE
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -58,6 +59,8 @@ def _command(show: Callable[[Namespace, SegmindHook], str]) -> Show:
         except (SegmindError, CommandError) as error:
             sys.stderr.write(f"{error}\n")
             raise SystemExit(1) from None
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
         except BrokenPipeError:  # whoever read the output has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SystemExit(1) from None
@@ -96,12 +99,13 @@ def show_model(arguments: Namespace, hook: SegmindHook) -> str:
         raise CommandError(f"Segmind's catalogue has no model {arguments.slug!r}{hint}")
     known = read_parameters(model)
     parameters = list(known.parameters.values()) if known else []
+    page = f"{MODEL_PAGE}{model.slug}"
     if arguments.json:
         return json_text(
             {
                 "slug": model.slug,
                 "retired": model.retired,
-                "page": f"https://www.segmind.com/models/{model.slug}",
+                "page": page,
                 "parameters": [
                     {
                         "name": each.name,
@@ -114,7 +118,6 @@ def show_model(arguments: Namespace, hook: SegmindHook) -> str:
                 ],
             }
         )
-    page = f"https://www.segmind.com/models/{model.slug}"
     about = fields_text({"model": model.slug, "retired": model.retired, "page": page})
     if not parameters:
         return f"{about}The catalogue does not describe its parameters.\n"
@@ -192,10 +195,13 @@ def show_credits(arguments: Namespace, hook: SegmindHook) -> str:
 
 
 def _find_entry(request_id: str, hook: SegmindHook) -> HistoryEntry | None:
-    """Return the request's row in the history, which may come later than the request."""
+    """Return the request's row in the history, which may come later than the request, or be out of reach."""
     try:
         return hook.get_history_entry(request_id)
     except (RefusedError, RequestExpiredError):
+        return None
+    except SegmindError as error:  # the gateway may say enough
+        sys.stderr.write(f"Without the request history: {error.facts}\n")
         return None
 
 

@@ -230,6 +230,13 @@ class TestRequest:
         document = run("request", finished(), "--json").document
         assert (document["state"], document["model"], document["cost"]) == ("COMPLETED", None, 0.91)
 
+    def test_the_history_is_down(self, run: Run, emulator: RunningEmulator) -> None:
+        request_id = finished()
+        emulator.faults({"on": "history_item", "status": 503})
+        done = run("request", request_id, "--json")
+        assert (done.document["state"], done.document["cost"]) == ("COMPLETED", 0.91)
+        assert "Without the request history: Segmind has a server error" in done.err
+
     def test_one_that_nobody_knows(self, run: Run) -> None:
         done = run("request", "nobody-knows-this")
         assert (done.code, done.out) == (1, "")
