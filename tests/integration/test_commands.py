@@ -99,6 +99,7 @@ class TestAsAProcess:
         assert stored["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
         assert list(path.parent.iterdir()) == [path]
 
+    @pytest.mark.usefixtures("airflow_db")  # or Airflow itself would complain about its missing database
     def test_an_error_is_plain_and_ends_with_1(self, emulator: RunningEmulator) -> None:
         done = in_process(*MODULE, "credits", "--conn-id", "not_there")
         assert (done.code, done.out) == (1, "")
