@@ -46,6 +46,11 @@ if TYPE_CHECKING:
         task as task,
     )
 
+    ActionCommand: Any
+    Arg: Any
+    GroupCommand: Any
+    lazy_load_command: Any
+
     def redact(value: Any) -> Any:
         """Return a JSON value with what Airflow masks in logs masked."""
 
@@ -57,7 +62,12 @@ _SECRETS_MASKER = (
     "airflow.sdk.execution_time.secrets_masker",
     "airflow.utils.log.secrets_masker",
 )
+_COMMANDS = ("airflow.cli.cli_config",)
 _OLDER_HOMES = {
+    "ActionCommand": _COMMANDS,
+    "Arg": _COMMANDS,
+    "GroupCommand": _COMMANDS,
+    "lazy_load_command": _COMMANDS,
     "AirflowException": _EXCEPTIONS,
     "AirflowFailException": _EXCEPTIONS,
     "AirflowNotFoundException": _EXCEPTIONS,
@@ -132,6 +142,20 @@ def can_show_tabs() -> bool:
 def can_scope_tabs() -> bool:
     """Whether a plugin's tab can be on the pages of some operators' tasks alone. Before, it is on all."""
     return _version() >= (3, 4)
+
+
+def can_add_commands() -> bool:
+    """Whether Airflow asks providers for commands: ``airflow segmind``."""
+    return _version() >= (3, 2)
+
+
+def use_database() -> None:
+    """
+    Let this process find connections in Airflow's database, as Airflow's own commands about connections do.
+
+    Airflow 3 has tasks ask its API server in place of that, and so any process that does not say what it is.
+    """
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
 
 
 def _version() -> tuple[int, int]:

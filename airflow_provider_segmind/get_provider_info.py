@@ -31,6 +31,7 @@ def get_provider_info() -> dict[str, Any]:
                     "/docs/howto/request-sensor.md",
                     "/docs/howto/credits-sensor.md",
                     "/docs/howto/hook.md",
+                    "/docs/howto/command-line.md",
                     "/docs/howto/recipes.md",
                 ],
                 "tags": ["service"],
@@ -62,6 +63,8 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["airflow_provider_segmind.hooks.segmind"],
             }
         ],
+        # Airflow 3.2 and later ask for these. `python -m airflow_provider_segmind` has them on every version.
+        "cli": ["airflow_provider_segmind.cli.definition.get_segmind_commands"],
         "plugins": [
             {
                 "name": "segmind",

@@ -17,7 +17,7 @@ from airflow_provider_segmind.exceptions import InvalidParameterError, OutputRef
 NO_LINK = ""
 """Airflow shows a disabled button. It would show None as text."""
 
-_MODEL_PAGE = "https://www.segmind.com/models/"
+MODEL_PAGE = "https://www.segmind.com/models/"
 
 
 class SegmindOutputLink(BaseOperatorLink):
@@ -66,7 +66,7 @@ class KlingModelLink(SegmindModelLink):
 def model_page(model: object) -> str:
     """Return the address of a model's public page; an empty text if this cannot be a model."""
     try:
-        return _MODEL_PAGE + check_model(model)
+        return MODEL_PAGE + check_model(model)
     except InvalidParameterError:
         return NO_LINK
 

@@ -73,6 +73,7 @@ def emulator(
     _segmind.reset()
     monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(_segmind.connection()))
     monkeypatch.setattr("airflow_provider_segmind.hooks.driving._early_results", {})  # of another world
+    monkeypatch.setattr("airflow_provider_segmind.hooks.catalogue._catalogues", {})
     return _segmind
 
 

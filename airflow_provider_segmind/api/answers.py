@@ -158,11 +158,17 @@ class Credits:
 
 @dataclass(frozen=True)
 class Model:
-    """A model in the public catalogue, with the JSON schema of its parameters; empty if there is none."""
+    """
+    A model in the public catalogue. ``api.catalogue.read_parameters`` reads both forms of its parameters.
+
+    :param parameters_schema: The JSON schema of its parameters; empty if there is none.
+    :param parameters: The other form: what is known of each parameter, by its name; empty if there is none.
+    """
 
     slug: str
     retired: bool = False
     parameters_schema: Json = field(default_factory=dict)
+    parameters: Json = field(default_factory=dict)
 
 
 def read_submitted(call: Call[Any], response: Response) -> SubmittedRequest:
@@ -445,14 +451,19 @@ def _read_model(entry: object, allowance: Allowance) -> Model | None:
     slug = _read_slug(entry)
     if slug is None or not isinstance(entry, dict):
         return None
-    schema = entry.get("parameters_schema")
-    if isinstance(schema, str):
-        try:
-            schema = read_text(schema, allowance)
-        except ValueError:
-            schema = None
     return Model(
         slug=slug,
         retired=read_flag(entry.get("is_depreciated")) is True,
-        parameters_schema=schema if isinstance(schema, dict) else {},
+        parameters_schema=_read_object_or_text(entry.get("parameters_schema"), allowance),
+        parameters=_read_object_or_text(entry.get("parameters"), allowance),
     )
+
+
+def _read_object_or_text(value: object, allowance: Allowance) -> Json:
+    """Return an object, or the one that a text is; an empty one if it is neither."""
+    if isinstance(value, str):
+        try:
+            value = read_text(value, allowance)
+        except ValueError:
+            return {}
+    return value if isinstance(value, dict) else {}

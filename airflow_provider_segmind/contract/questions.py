@@ -190,13 +190,14 @@ def catalogue(segmind: Segmind) -> list[Finding]:
         for form in ("parameters_schema", "parameters")
         if any(isinstance(each, dict) and each.get(form) for each in entries)
     ]
+    as_text = any(isinstance(each, dict) and isinstance(each.get("parameters_schema"), str) for each in entries)
     return [
         seen(
             "catalogue_key",
             forms.get(key, "details"),
             f"{len(entries)} models" + (f" under `{key}`" if key else ""),
         ),
-        seen("catalogue_parameters", described[0], "Key of the entries")
+        seen("catalogue_parameters", "schema_text" if as_text else described[0], "Key of the entries")
         if described
         else unseen("catalogue_parameters", "No entry describes its parameters"),
     ]

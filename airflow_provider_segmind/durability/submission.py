@@ -84,7 +84,8 @@ class Submission:
     """
     The one request of a task instance: submitted now, or found again.
 
-    :param check_output: Is called before each submit, and raises if the output could not be stored.
+    :param check_output: Is called before each submit, and raises if there must be none: if the output could not be
+        stored, say.
     :param max_tries: The task's at this moment.
     :param timeout: Seconds for which to wait for a turn, if a submit is refused for the key's rate limit.
     :param look: Whether to look at a request of an earlier attempt, and to replace it if it failed.

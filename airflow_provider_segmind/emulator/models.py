@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -72,7 +73,7 @@ class Model:
     parameters: tuple[Parameter, ...] = ()
     retired: bool = False
 
-    def catalogue_entry(self, parameters_key: str = "parameters_schema") -> dict[str, Any]:
+    def catalogue_entry(self, form: str = "parameters_schema") -> dict[str, Any]:
         """This model as the public catalogue lists it, in one of the forms of `World.catalogue_parameters`."""
         schema = {
             "type": "object",
@@ -83,10 +84,13 @@ class Model:
             "slug": self.slug,
             "model_type": self.modality.value,
             "is_depreciated": self.retired,
-            parameters_key: schema
-            if parameters_key == "parameters_schema"
-            else {each.name: self._described(each) for each in self.parameters},
+            **self._described_parameters(form, schema),
         }
+
+    def _described_parameters(self, form: str, schema: dict[str, Any]) -> dict[str, Any]:
+        if form == "parameters":
+            return {form: {each.name: self._described(each) for each in self.parameters}}
+        return {"parameters_schema": json.dumps(schema) if form == "schema_text" else schema}
 
     def _described(self, parameter: Parameter) -> dict[str, Any]:
         described = {

@@ -38,7 +38,8 @@ class World:
     :param upload_key: Where an upload has its URLs.
     :param catalogue_key: Where the catalogue has its models: under `models`, under a long title (`details`), or
         they are the body (`none`).
-    :param catalogue_parameters: How an entry describes the parameters of its model.
+    :param catalogue_parameters: How an entry describes the parameters of its model: by a JSON schema, as an object
+        or as a text (`schema_text`), or by what is known of each.
     """
 
     history_rows: Literal["at_once", "with_output"] = "at_once"
@@ -61,7 +62,7 @@ class World:
     error_key: Literal["error", "error_message", "error_object", "detail", "message"] = "error"
     upload_key: Literal["file_urls", "urls"] = "file_urls"
     catalogue_key: Literal["models", "details", "none"] = "models"
-    catalogue_parameters: Literal["parameters_schema", "parameters"] = "parameters_schema"
+    catalogue_parameters: Literal["parameters_schema", "parameters", "schema_text"] = "parameters_schema"
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():

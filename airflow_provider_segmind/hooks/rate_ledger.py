@@ -162,14 +162,24 @@ def machine_ledger(name: str) -> RateLedger:
 
     :param name: Of the key, as ``hash_of`` returns it.
     """
-    folder = shared_folder()
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        _check_folder(folder)
+        folder = open_shared_folder()
     except OSError as error:
-        _warn_once(folder, error)
+        _warn_once(shared_folder(), error)
         return ProcessLedger()
     return MachineLedger(folder / f"{name}.json")
+
+
+def open_shared_folder() -> Path:
+    """
+    Return the folder that the processes of this user on this machine share, which is made if there is none.
+
+    :raises OSError: If it cannot be used, or others may open it.
+    """
+    folder = shared_folder()
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _check_folder(folder)
+    return folder
 
 
 def _check_folder(folder: Path) -> None:

@@ -127,11 +127,13 @@ class PartialFile:
         """Append a piece."""
         self._file.write(piece)
 
-    def move_to(self, name: str, size: int) -> None:
+    def move_to(self, name: str, size: int, *, replace: bool = True) -> None:
         """
         Give the file its name, in place of a file or a symbolic link that has it.
 
         :param size: Bytes that were written: checked.
+        :param replace: If False, nothing is replaced.
+        :raises FileExistsError: If the name is taken, and nothing is to be replaced.
         :raises OSError: If that is not possible.
         """
         self._file.flush()
@@ -144,9 +146,24 @@ class PartialFile:
         with suppress(FileNotFoundError):
             if stat.S_ISDIR(os.stat(name, dir_fd=self._folder).st_mode):
                 raise IsADirectoryError(errno.EISDIR, "a folder has this name")
-        os.replace(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        if replace:
+            os.replace(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        else:
+            self._move_to_free_name(name)
         self._name = ""
         self._sync_folder()
+
+    def _move_to_free_name(self, name: str) -> None:
+        """Give the file a name that nothing has: unlike a rename, a link fails if its name is taken by then."""
+        try:
+            os.link(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder, follow_symlinks=False)
+        except FileExistsError:
+            raise FileExistsError(errno.EEXIST, "a file has this name already, and is not replaced") from None
+        except OSError:  # a disk without links: the name is taken first
+            os.close(os.open(name, _TO_WRITE, 0o666, dir_fd=self._folder))
+            os.replace(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        else:
+            os.unlink(self._name, dir_fd=self._folder)
 
     def close(self) -> None:
         """Remove the file if it has not got its name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -79,6 +80,15 @@ def output_folder(location: Location) -> OutputFolder:
     return _DiskFolder(location.folder)
 
 
+def own_folder(location: Location) -> OutputFolder:
+    """
+    Return the folder of a person at a terminal: any one on this machine that the person may write to.
+
+    No file in it is replaced: FileExistsError is raised.
+    """
+    return _OwnFolder(location.folder)
+
+
 class _DiskFolder:
     longest_name = LONGEST_FILE_NAME
 
@@ -104,6 +114,16 @@ class _DiskFolder:
 
     def _file(self, name: str) -> AllowedFile:
         return file_to_write(_NAME, f"{self._location.key}{name}")
+
+
+class _OwnFolder(_DiskFolder):
+    @contextmanager
+    def new_file(self, new: NewFileTerms) -> Iterator[NewFile]:
+        with disk.partial_file(self._file(new.partial), new.partial) as partial:
+            yield _Linked(partial, new.name)
+
+    def _file(self, name: str) -> AllowedFile:
+        return AllowedFile(os.path.realpath(self._location.key), (), name)
 
 
 class _BucketFolder:
@@ -174,3 +194,16 @@ class _Renamed:
 
     def publish(self, size: int) -> None:
         self._partial.move_to(self._name, size)
+
+
+class _Linked:
+    """The same, of a file that replaces none."""
+
+    def __init__(self, partial: disk.PartialFile, name: str) -> None:
+        self._partial, self._name = partial, name
+
+    def write(self, piece: bytes) -> None:
+        self._partial.write(piece)
+
+    def publish(self, size: int) -> None:
+        self._partial.move_to(self._name, size, replace=False)

@@ -56,16 +56,25 @@ class OutputStore:
     :param most_bytes: The most that all files of a request may have together.
     :param fetch: How a file is fetched, as ``SegmindHook.fetch``.
     :param name: What a file in a folder is called, in place of the request's id: as from ``name_after``.
+    :param folder: Returns the folder of a location.
     """
 
     def __init__(
-        self, output_path: object, conn_id: str | None, most_bytes: int, fetch: Fetch, *, name: str | None = None
+        self,
+        output_path: object,
+        conn_id: str | None,
+        most_bytes: int,
+        fetch: Fetch,
+        *,
+        name: str | None = None,
+        folder: Callable[[Location], OutputFolder] = output_folder,
     ) -> None:
         self._output_path = output_path
         self._conn_id = conn_id
         self._most_bytes = most_bytes
         self._fetch = fetch
         self._name = name
+        self._open_folder = folder
 
     def check(self) -> None:
         """
@@ -177,7 +186,14 @@ class OutputStore:
             download.content_type = "text/plain"
             yield download.take(text.encode())
 
-        file = OutputStore(self._output_path, self._conn_id, self._most_bytes, pieces, name=self._name)
+        file = OutputStore(
+            self._output_path,
+            self._conn_id,
+            self._most_bytes,
+            pieces,
+            name=self._name,
+            folder=self._open_folder,
+        )
         return file.store([""], request_id, stored_before)
 
     @cached_property
@@ -186,7 +202,7 @@ class OutputStore:
 
     @cached_property
     def _folder(self) -> OutputFolder:
-        return output_folder(self._location)
+        return self._open_folder(self._location)
 
     def _locate(self, request_id: str, number: int | None) -> _OutputLocation:
         folder, name = self._location.folder, self._location.name

@@ -121,8 +121,8 @@ class Execution:
                 self._hook,
                 self.store,
                 self._claims,
-                self._read_inputs(self.options),
-                check_output=self.check_output,
+                self._inputs,
+                check_output=self._check_before_submit,
                 max_tries=self._max_tries,
                 timeout=self.options.timeout,
                 look=self.options.wait_for_completion,
@@ -173,6 +173,25 @@ class Execution:
         """
         choice = self.options.on_changed_parameters
         return self._claims.is_mapped if choice is None else choice == "resubmit"
+
+    @cached_property
+    def _inputs(self) -> Inputs:
+        return self._read_inputs(self.options)
+
+    def _check_before_submit(self) -> None:
+        """
+        Check before a submit whatever can be checked. A request that is paid for gets here only if it has FAILED.
+
+        :raises OutputKept: If the output is there, and is to be kept.
+        :raises SegmindError: If nothing may be submitted.
+        """
+        self.check_output()
+        # Comparing parameters needs libraries that take long to import.
+        from airflow_provider_segmind.operators.checking import compare_with_catalogue, warn_of_frames
+
+        inputs, mode = self._inputs, self.options.check_parameters
+        warn_of_frames(mode, inputs)
+        compare_with_catalogue(mode, self.model, inputs.parameters, self._hook)
 
     def check_output(self) -> None:
         """

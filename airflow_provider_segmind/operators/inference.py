@@ -113,6 +113,10 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         deployment's option ``[segmind] max_cost_per_run``, if it is set; of both, the lower one counts. It needs
         ``[segmind] records_path``, and the price of a request (docs/spending.md#a-limit-for-a-dag-run).
     :param durable: If False, nothing is remembered from one attempt to the next (docs/records.md).
+    :param check_parameters: What to do if the parameters of a request that is about to be submitted do not fit the
+        model's entry in Segmind's public catalogue: ``"warn"`` logs a warning for each that does not; ``"error"``
+        fails the task before anything is paid; ``"off"`` does not look. A catalogue that cannot be read is no
+        error (docs/parameters.md).
     :param on_unresolved_submit: What to do if the history cannot tell whether a submit without an answer was
         accepted: ``"fail"``, or ``"resubmit"`` and perhaps pay twice (docs/paid-once.md).
     :param on_changed_parameters: What to do if the task was cleared, its parameters have changed, and a request
@@ -179,6 +183,7 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         max_cost: float | str | XComArg | None = None,
         max_cost_per_run: float | str | XComArg | None = None,
         durable: bool = True,
+        check_parameters: Literal["warn", "error", "off"] = "warn",
         on_unresolved_submit: Literal["fail", "resubmit"] = "fail",
         on_changed_parameters: Literal["continue", "resubmit"] | None = None,
         abandon_request: str | XComArg | None = None,
@@ -205,6 +210,7 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         self.max_cost: Any = max_cost
         self.max_cost_per_run: Any = max_cost_per_run
         self.durable = durable
+        self.check_parameters = check_parameters
         self.on_unresolved_submit = on_unresolved_submit
         self.on_changed_parameters = on_changed_parameters
         self.abandon_request: Any = abandon_request

@@ -23,6 +23,9 @@ from airflow_provider_segmind.arguments import (
 from airflow_provider_segmind.compat import BaseOperator
 from airflow_provider_segmind.exceptions import InvalidParameterError
 
+check_mode = one_of("warn", "error", "off")
+"""Checks the argument ``check_parameters``."""
+
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "deferrable": flag,
     "wait_for_completion": flag,
@@ -33,6 +36,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "max_cost": optional_amount,
     "max_cost_per_run": optional_amount,
     "durable": flag,
+    "check_parameters": check_mode,
     "on_unresolved_submit": one_of("fail", "resubmit"),
     "on_changed_parameters": optional_one_of("continue", "resubmit"),
     "abandon_request": names_given_up,
@@ -60,6 +64,7 @@ class Options:
     max_cost: float | None
     max_cost_per_run: float | None
     durable: bool
+    check_parameters: str
     on_unresolved_submit: str
     on_changed_parameters: str | None
     abandon_request: tuple[str, ...]

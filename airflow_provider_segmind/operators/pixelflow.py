@@ -158,6 +158,7 @@ class SegmindPixelFlowOperator(SegmindInferenceOperator):
             max_cost=max_cost,
             max_cost_per_run=max_cost_per_run,
             durable=durable,
+            check_parameters="off",  # the catalogue has no workflows
             on_unresolved_submit=on_unresolved_submit,
             on_changed_parameters=on_changed_parameters,
             abandon_request=abandon_request,

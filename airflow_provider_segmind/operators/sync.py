@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from airflow_provider_segmind.api.checks import check_model, check_parameters
 from airflow_provider_segmind.api.locations import check_no_files
-from airflow_provider_segmind.arguments import is_literal, optional_amount, seconds
+from airflow_provider_segmind.arguments import is_literal, optional_amount, seconds, with_plain_collections
 from airflow_provider_segmind.compat import BaseOperator, is_mapped_instance
 from airflow_provider_segmind.hooks.names import DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.links import SegmindModelLink, SegmindOutputLink
+from airflow_provider_segmind.operators.options import check_mode
 from airflow_provider_segmind.rendering import UntrustedValuesUnrendered
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ class SegmindSyncInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
     :param max_cost_per_run: USD that all tasks of a DAG run with this argument may cost together. Default: the
         deployment's option ``[segmind] max_cost_per_run``, if it is set; of both, the lower one counts. It needs
         ``[segmind] records_path``, and the price of a run (docs/spending.md#a-limit-for-a-dag-run).
+    :param check_parameters: What to do if the parameters of a request that is about to be submitted do not fit the
+        model's entry in Segmind's public catalogue: ``"warn"`` logs a warning for each that does not; ``"error"``
+        fails the task before anything is paid; ``"off"`` does not look. A catalogue that cannot be read is no
+        error (docs/parameters.md).
     :param kwargs: What every task of Airflow takes, such as ``task_id``, ``retries`` and ``pool``.
     """
 
@@ -74,6 +79,7 @@ class SegmindSyncInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         expected_cost: float | str | XComArg | None = None,
         max_cost: float | str | XComArg | None = None,
         max_cost_per_run: float | str | XComArg | None = None,
+        check_parameters: Literal["warn", "error", "off"] = "warn",
         **kwargs: Unpack[TaskArguments],
     ) -> None:
         super().__init__(**kwargs)
@@ -84,6 +90,7 @@ class SegmindSyncInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         self.expected_cost: Any = expected_cost
         self.max_cost: Any = max_cost
         self.max_cost_per_run: Any = max_cost_per_run
+        self.check_parameters: str = check_parameters
         self._run: SyncRun | None = None
         if not is_mapped_instance(self):  # there, a wrong value fails the task in `execute`, without a retry
             self._check_literals()
@@ -94,19 +101,20 @@ class SegmindSyncInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         for name in ("expected_cost", "max_cost", "max_cost_per_run"):
             if is_literal(cost := getattr(self, name)):
                 optional_amount(name, cost)
+        check_mode("check_parameters", self.check_parameters)
         if is_literal(self.model):
             check_model(self.model)
         if is_literal(self.parameters):
-            self.check_parameters(self.parameters)
+            self.model_parameters()
 
-    @staticmethod
-    def check_parameters(parameters: Any) -> Mapping[str, Any]:
+    def model_parameters(self) -> Mapping[str, Any]:
         """
-        Return the model's parameters.
+        Return the model's parameters, as they go to Segmind. Called when templates are rendered.
 
         :raises InvalidParameterError: If one is wrong.
         """
         remedy = "This operator uploads nothing: use SegmindInferenceOperator with upload=[{name}]"
+        parameters = with_plain_collections(self.parameters)
         check_no_files(parameters, remedy)
         return check_parameters(parameters)
 

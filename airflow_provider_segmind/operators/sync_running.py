@@ -15,7 +15,7 @@ from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.api.unresolved_submit import submit_name
 from airflow_provider_segmind.api.usual_duration import variant_of
 from airflow_provider_segmind.api.values import read_number
-from airflow_provider_segmind.arguments import optional_amount, seconds, with_plain_collections
+from airflow_provider_segmind.arguments import optional_amount, seconds
 from airflow_provider_segmind.compat import AirflowFailException
 from airflow_provider_segmind.delivery import (
     error_for_airflow,
@@ -36,6 +36,8 @@ from airflow_provider_segmind.exceptions import (
 from airflow_provider_segmind.lineage.assets import add_asset_extras
 from airflow_provider_segmind.lineage.delivered import Delivered
 from airflow_provider_segmind.lineage.metrics import count, count_failure
+from airflow_provider_segmind.operators.checking import compare_with_catalogue
+from airflow_provider_segmind.operators.options import check_mode
 
 if TYPE_CHECKING:
     from airflow_provider_segmind.api.answers import SyncAnswer
@@ -50,11 +52,11 @@ class SyncTask(Protocol):
     """What a run needs of its operator."""
 
     model: str
-    parameters: Mapping[str, Any]
     timeout: float
     expected_cost: object
     max_cost: object
     max_cost_per_run: object
+    check_parameters: str
     execution_timeout: timedelta | None
     do_xcom_push: bool
     outlets: list[Any]
@@ -63,8 +65,8 @@ class SyncTask(Protocol):
     def hook(self) -> SegmindHook:
         """The hook for the task's connection."""
 
-    def check_parameters(self, parameters: Any) -> Mapping[str, Any]:
-        """Return the model's parameters."""
+    def model_parameters(self) -> Mapping[str, Any]:
+        """Return the model's parameters, as they go to Segmind."""
 
 
 class SyncRun:
@@ -79,19 +81,25 @@ class SyncRun:
         self._task = task
         self._context = context
         self.finished: Delivered | None = None
+        self._began = time.monotonic()
 
     def start(self) -> Any:
         """Run the model and return its output."""
         try:
-            parameters = self._task.check_parameters(with_plain_collections(self._task.parameters))
-            timeout = self._time_left(seconds("timeout", self._task.timeout))
-            spending = self._spending()
-            submit = submit_name(time.time())
+            parameters = self._task.model_parameters()
+            timeout = seconds("timeout", self._task.timeout)
+            compare_with_catalogue(
+                check_mode("check_parameters", self._task.check_parameters),
+                self._task.model,
+                parameters,
+                self._task.hook,
+            )
+            spending, submit = self._spending(), submit_name(time.time())
             spending.reserve(submit, self._task.model, variant_of(parameters))
         except SegmindError as error:
             self._fail(error)
         try:
-            answer = self._task.hook.run_sync(self._task.model, parameters, timeout)
+            answer = self._task.hook.run_sync(self._task.model, parameters, self._time_left(timeout))
         except SegmindError as error:
             if not isinstance(error, SubmitUnresolvedError):
                 spending.free(submit=submit)
@@ -130,7 +138,10 @@ class SyncRun:
     def _time_left(self, timeout: float) -> float:
         """Return the seconds to wait for the answer: not longer than Airflow lets the task run."""
         limit = self._task.execution_timeout
-        return timeout if limit is None else min(timeout, max(limit.total_seconds() - MARGIN, MARGIN))
+        if limit is None:
+            return timeout
+        left = limit.total_seconds() - (time.monotonic() - self._began)
+        return min(timeout, max(left - MARGIN, MARGIN))
 
     def _deliver(self, answer: SyncAnswer) -> Any:
         result = RequestReport(answer.request_id or "", RequestState.COMPLETED, {"metrics": answer.metrics})

@@ -275,7 +275,11 @@ def test_a_sync_run_ends_before_its_execution_timeout(monkeypatch: pytest.Monkey
         monkeypatch.setenv("AIRFLOW_CONN_NEVER_ANSWERS", json.dumps(connection))
         limit = timedelta(seconds=6)
         run = SegmindSyncInferenceOperator(
-            task_id="x", model="m", segmind_conn_id="never_answers", execution_timeout=limit
+            task_id="x",
+            model="m",
+            segmind_conn_id="never_answers",
+            execution_timeout=limit,
+            check_parameters="off",
         )
         started = time.monotonic()
         with pytest.raises(AirflowFailException, match="whether Segmind accepted"):
