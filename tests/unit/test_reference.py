@@ -130,7 +130,7 @@ def test_kling_hands_on_what_it_takes() -> None:
         "expected_cost": 0.5,
         "max_cost": 2.0,
         "max_cost_per_run": 50.0,
-        "durable": False,
+        "durable": True,
         "check_parameters": "error",
         "on_unresolved_submit": "resubmit",
         "on_changed_parameters": "continue",
