@@ -124,14 +124,23 @@ def does_clear_forget() -> bool:
     return _version() >= (3, 4)
 
 
-def can_show_tabs() -> bool:
-    """Whether a plugin can add a tab to the page of a task instance."""
+def can_show_apps() -> bool:
+    """Whether a plugin can add React apps: a tab on the page of a task instance, a page in the navigation."""
     return _version() >= (3, 1)
 
 
 def can_scope_tabs() -> bool:
     """Whether a plugin's tab can be on the pages of some operators' tasks alone. Before, it is on all."""
     return _version() >= (3, 4)
+
+
+def requires_access_connection(method: str) -> Any:
+    """
+    Return the dependency of a FastAPI route that lets in whom Airflow's auth manager lets use a connection so.
+
+    The route has to have ``{connection_id}`` in its path. Airflow 3 alone has it.
+    """
+    return import_module("airflow.api_fastapi.core_api.security").requires_access_connection(method)
 
 
 def _version() -> tuple[int, int]:
