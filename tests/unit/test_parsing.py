@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 from airflow_provider_segmind.api.follow import RECORD_LIFETIME
 from airflow_provider_segmind.sensors.request import DEFAULT_TIMEOUT
+from tests.examples import loadable_examples
 
 PACKAGE = "airflow_provider_segmind"
-EXAMPLES = sorted((Path(__file__).parents[2] / "example_dags").glob("*.py"))
+EXAMPLES = loadable_examples()
 
 HEAVY = (
     *("aiohttp", "aiolimiter", "asgiref", "boto3", "botocore", "certifi", "fsspec", "idna", "PIL", "redis"),
