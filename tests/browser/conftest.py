@@ -47,6 +47,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     settings = {
         "SEGMIND__ALLOWED_LOCAL_PATHS": f"{folder},{EXAMPLES / 'images'}",
         "SEGMIND__OUTPUT_TAB": True,
+        "CORE__TEST_CONNECTION": "Enabled",
     }
     dags = folder / "dags"
     dags.mkdir()

@@ -47,9 +47,16 @@ class Reviewer:
         return self._cluster.until(f"{task_id} {map_index} to ask", lambda: self._cluster.api.get(path))  # type: ignore[no-any-return]
 
     def answer(self, task_id: str, map_index: int, option: str, **fields: str) -> None:
-        """Choose an option, and fill the form in."""
-        answer = {"chosen_options": [option], "params_input": fields}
-        self._cluster.api.send("PATCH", self._path(task_id, map_index), answer)
+        """
+        Choose an option, and fill the form in.
+
+        Airflow's page sends all fields of the form. On 3.1, the params of the DAG are among them.
+        """
+        path = self._path(task_id, map_index)
+        shown = self._cluster.api.get(path)["params"] or {}
+        form = {name: each["value"] if isinstance(each, dict) else each for name, each in shown.items()}
+        answer = {"chosen_options": [option], "params_input": {**form, **fields}}
+        self._cluster.api.send("PATCH", path, answer)
 
     def _path(self, task_id: str, map_index: int) -> str:
         run = f"/dags/{self._run.dag_id}/dagRuns/{self._run.run_id}"

@@ -9,7 +9,7 @@ import { RETENTION_MILLISECONDS, modelPage } from "./safety.js";
 import { STYLE } from "./style.js";
 import { duration, money, when } from "./words.js";
 
-const { Fragment, createElement: h, useEffect, useState } = globalThis.React;
+const { Fragment, cloneElement, createElement: h, useEffect, useId, useState } = globalThis.React;
 
 const ROWS_AT_A_TIME = 100;
 const EVERY = "";
@@ -92,7 +92,8 @@ function Wanted({ asked, onAsk }) {
 }
 
 function Field({ label, children }) {
-  return h("label", null, h("span", null, label), children);
+  const id = useId();
+  return h("div", { className: "segmind-field" }, h("label", { htmlFor: id }, label), cloneElement(children, { id }));
 }
 
 function Account({ account, deliveries }) {

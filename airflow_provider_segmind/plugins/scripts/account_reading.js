@@ -5,6 +5,7 @@ import { amount, isObject, moment, openable, plainText } from "./safety.js";
 
 export const DEFAULT_CONNECTION = "segmind_default";
 export const PERIODS = { 1: "One day", 7: "7 days", 31: "31 days" };
+const NOT_STATED = "not stated";
 const MOST_REQUESTS = 1000;
 const MOST_CONNECTIONS = 100;
 const MOST_OUTPUTS = 10;
@@ -57,11 +58,11 @@ function requestOf(row) {
   const urls = Array.isArray(row.output_urls) ? row.output_urls.slice(0, MOST_OUTPUTS) : [];
   return {
     id: plainText(row.request_id, 300) ?? "",
-    model: plainText(row.model, 300) ?? "unknown",
-    state: plainText(row.state, 100) ?? "UNKNOWN",
+    model: plainText(row.model, 300) ?? NOT_STATED,
+    state: plainText(row.state, 100) ?? NOT_STATED,
     cost: amount(row.cost),
     createdAt,
-    day: createdAt === null ? "unknown" : new Date(createdAt).toISOString().slice(0, 10),
+    day: createdAt === null ? NOT_STATED : new Date(createdAt).toISOString().slice(0, 10),
     duration: amount(row.duration),
     outputs: urls.map(openable).filter(Boolean),
     outputCount: amount(row.output_count) ?? 0,

@@ -31,9 +31,11 @@ export const STYLE = `
   outline: 2px solid currentColor; outline-offset: 2px; }
 .segmind-app.segmind-account { max-width: 100rem; }
 .segmind-app h1 { font-size: 1.4rem; font-weight: 600; margin: 0; }
-.segmind-app section { display: grid; gap: 0.5rem; min-width: 0; }
+.segmind-app.segmind-account, .segmind-app section { grid-template-columns: minmax(0, 1fr); }
+.segmind-app section { display: grid; gap: 0.5rem; }
 .segmind-app .segmind-row { align-items: end; display: flex; flex-wrap: wrap; gap: 0.75rem; }
-.segmind-app label { display: grid; font-size: 0.8rem; gap: 0.2rem; }
+.segmind-app .segmind-field { display: grid; gap: 0.2rem; }
+.segmind-app label { font-size: 0.8rem; }
 .segmind-app input, .segmind-app select { background: var(--chakra-colors-bg, Canvas); color: inherit; font-size: 0.9rem;
   border: 1px solid var(--chakra-colors-border-emphasized, currentColor); border-radius: 0.3rem; padding: 0.3rem 0.5rem; }
 .segmind-app option { background: var(--chakra-colors-bg, Canvas); color: var(--chakra-colors-fg, CanvasText); }
