@@ -25,7 +25,8 @@ from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 IMAGES = (".png", ".jpg", ".jpeg", ".webp")
 BODY = """\
 {%%- set clip = ti.xcom_pull(task_ids='review.%s', key='summary', map_indexes=ti.map_index) -%%}
-[Watch the clip]({{ clip.files[0].url }}), for {{ clip.cost }} USD. The draft is `{{ clip.files[0].output_path }}`.
+{%%- set file = clip.files[0] -%%}
+[Watch the clip]({{ file.url }}), for {{ clip.cost }} USD. Its draft: `{{ file.output_path.rpartition('/')[2] }}`
 """
 
 
@@ -105,7 +106,9 @@ with DAG(
             body=BODY % "make_clip",
             params={
                 "other_prompt": Param(
-                    "", type="string", description="If you reject: the prompt of another clip; empty to have none"
+                    None,
+                    type=["null", "string"],
+                    description="If you reject: the prompt of another clip; empty to have none",
                 )
             },
         )

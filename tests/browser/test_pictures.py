@@ -34,6 +34,7 @@ def test_picture(airflow: Watched, page: Page, tmp_path: Path, name: str) -> Non
 def test_picture_of_the_account(airflow: Watched, page: Page, tmp_path: Path, scheme: Any) -> None:
     page.add_init_script(f"localStorage.setItem('theme', '{scheme}')")
     page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 1280, "height": 1300})
     page.goto(airflow.account, wait_until="commit")
     account = page.get_by_role("region", name="Segmind", exact=True)
     expect(account.get_by_role("listitem").first).to_be_visible()
