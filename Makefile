@@ -57,7 +57,7 @@ test-long: install ## Run the tests that take long: mapped tasks, the DAG of the
 	$(BIN)/python -m pytest -q --numprocesses 2 -m long tests/integration tests/unit
 
 test-cluster: install ## Make 100 clips (CLIPS=…, SEED=…) on a cluster that loses processes at random, upgrade one with tasks deferred, and run the commands of the runbook
-	$(BIN)/python -m pytest -q -s -m long tests/e2e/test_cluster.py tests/e2e/test_upgrade.py tests/e2e/test_runbook.py \
+	$(BIN)/python -m pytest -q -s -m long tests/e2e/test_cluster.py tests/e2e/test_one_queue.py tests/e2e/test_upgrade.py tests/e2e/test_runbook.py \
 		tests/e2e/test_pipeline.py
 
 test-small-cluster: install ## The same with few clips, and nothing else

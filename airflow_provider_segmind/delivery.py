@@ -123,9 +123,9 @@ def push_summary(context: Context, delivered: Delivered, **of_the_file: Any) -> 
 
 
 def push_summary_of_kept(
-    context: Context, model: str, request_id: str | None, outputs: Sequence[ExistingOutput]
+    context: Context, model: str | None, request_id: str | None, outputs: Sequence[ExistingOutput]
 ) -> None:
-    """Push under ``summary`` what is known of files that were there before the task would have submitted."""
+    """Push under ``summary`` what is known of files that were there before the task began."""
     about = request_id or "none"
     _push(context, SUMMARY_KEY, summary_of_kept(model, request_id, outputs), about)
 

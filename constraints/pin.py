@@ -16,8 +16,10 @@ AIRFLOWS = {"2.11": "2.11.2", "3.0": "3.0.6", "3.1": "3.1.8", "3.2": "3.2.2", "3
 DATES = {"2.11": "2026-03-15", "3.0": "2025-09-01", "3.1": "2026-03-13", "3.2": "2026-05-31", "3.3": "2026-09-19"}
 # An index answers with a beta only where one is asked for, so each part of Airflow is named.
 BETAS = ("apache-airflow>=3.4.0b1", "apache-airflow-core>=3.4.0b1", "apache-airflow-task-sdk>=1.4.0b1")
-# The client of Segmind only helps to test the emulator: it is newer than most of these Airflows.
-CLIENT_DATE = "2026-10-01"
+# These only help to test: they are newer than most of these Airflows. The client is what the emulator is compared
+# with, and the other one repeats failed tests, which its versions of 2025 could not do on several processes.
+TOOLS = ("segmind", "pytest-rerunfailures")
+TOOLS_DATE = "2026-10-01"
 # What an Airflow of its day did not know yet: it installs, but no task of it can start. Airflow 3.0 and 3.1 keep
 # starlette below 0.49.1, the first without CVE-2025-62727, which concerns servers of files: the tests are none.
 CAPS = {
@@ -51,7 +53,8 @@ def pin(series: str, version: str) -> None:
 
 def pin_dated(series: str, date: str) -> None:
     """Write what there was on the day of an Airflow's release, as in an installation without upgrades since."""
-    then = ("--exclude-newer", date, "--exclude-newer-package", f"segmind={CLIENT_DATE}")
+    tools = (part for tool in TOOLS for part in ("--exclude-newer-package", f"{tool}={TOOLS_DATE}"))
+    then = ("--exclude-newer", date, *tools)
     wanted = [f"apache-airflow=={AIRFLOWS[series]}"]
     _compile(f"dated-{series}.txt", wanted, *then, *_project(ALL_EXTRAS, DATED_GROUPS))
 

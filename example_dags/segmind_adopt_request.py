@@ -8,6 +8,8 @@ for one hour, and its files for seven days; the history may have it for longer.
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow_provider_segmind.compat import DAG, Param, task
 from airflow_provider_segmind.sensors.request import SegmindRequestSensor
 
@@ -35,8 +37,9 @@ with DAG(
     )
 
     @task
-    def publish(output: str) -> None:
+    def publish(summary: dict[str, Any]) -> None:
         """Stand in for whatever the output is for."""
-        print(f"The output was at {output}")
+        for file in summary["files"]:
+            print(f"The output is at {file.get('output_path') or file['url']}")
 
-    publish(adopt.output)  # type: ignore[arg-type]
+    publish(adopt.output["summary"])  # type: ignore[index]

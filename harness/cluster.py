@@ -162,13 +162,16 @@ class Cluster:
         """Return the process of a name, such as `triggerer-2`."""
         return next(each for running in self._components.values() for each in running if each.name == name)
 
-    def start(self, component: str, environment: Mapping[str, str] | None = None) -> Process:
+    def start(
+        self, component: str, environment: Mapping[str, str] | None = None, arguments: Sequence[str] = ()
+    ) -> Process:
         """
         Start one more, and return when Airflow knows it.
 
         :param environment: More environment variables of this process, or other values of some.
+        :param arguments: More arguments of its command, such as `("--queues", "segmind")`.
         """
-        process = self._launch(component, environment or {})
+        process = self._launch(component, environment or {}, arguments)
         self._await(component)
         return process
 
@@ -323,10 +326,12 @@ class Cluster:
         sequential = AIRFLOW_2 and self.database.kind == "sqlite"
         return {"CORE__EXECUTOR": "SequentialExecutor" if sequential else "LocalExecutor"}
 
-    def _launch(self, component: str, more: Mapping[str, str] = MappingProxyType({})) -> Process:
+    def _launch(
+        self, component: str, more: Mapping[str, str] = MappingProxyType({}), arguments: Sequence[str] = ()
+    ) -> Process:
         self._numbers[component] += 1
         name = f"{component}-{self._numbers[component]}"
-        command = [*_AIRFLOW, *_COMMANDS[component]]
+        command = [*_AIRFLOW, *_COMMANDS[component], *arguments]
         if component == "worker":
             command += ["--celery-hostname", f"{name}@{LOOPBACK}"]
         environment = {**self.environment(name, self._numbers[component] - 1), **more}

@@ -52,16 +52,18 @@ def summary_of(delivered: Delivered, **of_the_file: Any) -> dict[str, Any]:
     return {**summary, "files": _fitting(files, SUMMARY_LIMIT - _size(summary))}
 
 
-def summary_of_kept(model: str, request_id: str | None, outputs: Sequence[ExistingOutput]) -> dict[str, Any]:
+def summary_of_kept(
+    model: str | None, request_id: str | None, outputs: Sequence[ExistingOutput]
+) -> dict[str, Any]:
     """
     Return the same of files that were there before, and cost nothing now.
 
-    :param request_id: Of the request that made them, if the task knows it.
+    :param request_id: Of the request that made them, if that is known.
     """
     files = [_stored_file(each) for each in outputs]
     return {
         "request_id": request_id,
-        "model": _cut(model, LONGEST_WORD),
+        "model": None if model is None else _cut(model, LONGEST_WORD),
         **dict.fromkeys(FIGURES),
         "cost": 0.0,
         "file_count": len(files),

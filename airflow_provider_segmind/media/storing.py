@@ -98,7 +98,10 @@ class OutputStore:
             raise _unwritable_error(at, error) from error
 
     def find_existing(
-        self, kinds: tuple[str, ...] = ("",), stored_before: Sequence[StoredOutput] = ()
+        self,
+        kinds: tuple[str, ...] = ("",),
+        stored_before: Sequence[StoredOutput] = (),
+        request_id: str = "",
     ) -> list[ExistingOutput]:
         """
         Return the outputs that are there already, as far as their names are known before the request.
@@ -108,13 +111,14 @@ class OutputStore:
         :param kinds: Beginnings of the media types that an output can have. They decide which suffixes count,
             where the content decides the suffix.
         :param stored_before: Files that an earlier request of the task has stored. They count if all are there.
+        :param request_id: After which a file in a folder is named, if nothing else names it.
         :raises InvalidParameterError: If the path is wrong, or may not be looked at. It names ``output_path`` or
             ``output_conn_id``.
         :raises UnwritableOutputError: If the storage has some other trouble, which may pass.
         """
         at = self._location
         try:
-            return self._find_all_stored(stored_before) or self._find_by_name(kinds)
+            return self._find_all_stored(stored_before) or self._find_by_name(kinds, request_id)
         except SegmindError:
             raise
         except Exception as error:
@@ -227,11 +231,11 @@ class OutputStore:
             found.append(ExistingOutput(each.path, each.size, each.sha256, each.content_type))
         return found
 
-    def _find_by_name(self, kinds: tuple[str, ...]) -> list[ExistingOutput]:
+    def _find_by_name(self, kinds: tuple[str, ...], request_id: str) -> list[ExistingOutput]:
         folder, name = self._location.folder, self._location.name
         names = [name]
         if not name:
-            stem = safe_name(self._name or "")
+            stem = safe_name(self._name or request_id)
             found = self._folder.names_beginning_with(f"{stem}.")
             names = sorted(each for each in found if is_suffix(each.removeprefix(stem), kinds))
         for each in names:

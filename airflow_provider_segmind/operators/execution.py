@@ -6,7 +6,6 @@ import logging
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from airflow_provider_segmind.api.text import safe_text
 from airflow_provider_segmind.arguments import names_given_up
 from airflow_provider_segmind.compat import read_variable
 from airflow_provider_segmind.delivery import VARIABLE
@@ -14,13 +13,14 @@ from airflow_provider_segmind.durability.claims import Claims
 from airflow_provider_segmind.durability.record import RecordState
 from airflow_provider_segmind.durability.store import RecordStore
 from airflow_provider_segmind.durability.submission import Submission, finish
-from airflow_provider_segmind.exceptions import InvalidParameterError, SegmindError
+from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.lineage.metrics import count_bytes
+from airflow_provider_segmind.media.existing_outputs import check_existing
 from airflow_provider_segmind.media.mapped_outputs import check_instance
-from airflow_provider_segmind.media.stored import ExistingOutput, StoredOutput
+from airflow_provider_segmind.media.stored import StoredOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from airflow_provider_segmind.api.answers import RequestReport
     from airflow_provider_segmind.compat import Context
@@ -39,20 +39,6 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
-
-
-class OutputKept(Exception):  # noqa: N818 - it ends a task as its author wants it
-    """
-    The output is there already, and with ``if_output_exists="skip"`` nothing is submitted.
-
-    :param outputs: The files.
-    :param request_id: Of the task's own request that made them; None if another task or a person did.
-    """
-
-    def __init__(self, outputs: Sequence[ExistingOutput], request_id: str | None) -> None:
-        self.outputs = outputs
-        self.request_id = request_id
-        super().__init__(", ".join(each.path for each in outputs))
 
 
 class Execution:
@@ -192,15 +178,8 @@ class Execution:
         request_id = record.request_id if record is not None and is_delivered else None
         before = self._read_stored(request_id) if request_id is not None else []
         found = outputs.find_existing(self._output_kinds, before)
-        if not found:
-            return
-        if self.options.if_output_exists == "error":
-            raise InvalidParameterError(
-                "output_path",
-                f'{safe_text(found[0].path)} is there already, and if_output_exists is "error": nothing was '
-                "submitted. Remove it, or choose another name",
-            )
-        raise OutputKept(found, request_id if found[0].sha256 is not None else None)
+        made_by = request_id if found and found[0].sha256 is not None else None
+        check_existing(found, self.options.if_output_exists, "nothing was submitted", made_by)
 
     def _read_stored(self, request_id: str) -> list[StoredOutput]:
         return [StoredOutput.from_json(each) for each in self.store.read_outputs(request_id)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from airflow_provider_segmind.api import kling
 from airflow_provider_segmind.arguments import DEFAULT_MAX_OUTPUT_BYTES, is_literal
+from airflow_provider_segmind.exceptions import InvalidParameterError
 from airflow_provider_segmind.hooks.names import DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.links import KlingModelLink, SegmindOutputLink
 from airflow_provider_segmind.operators.inference import DEFAULT_TIMEOUT, SegmindInferenceOperator
@@ -148,6 +149,21 @@ class KlingImageToVideoOperator(SegmindInferenceOperator):
             **kwargs,
         )
         self.upload = kling.IMAGES
+
+    @classmethod
+    def partial(cls, **arguments: Any) -> Any:
+        """
+        Return the task with the arguments that all instances of it share, as for any operator.
+
+        :raises InvalidParameterError: If one is of ``SegmindInferenceOperator`` alone, which Airflow would notice
+            only when the task runs; or if all instances would write to the same file.
+        """
+        for name in ("model", "parameters", "upload"):
+            if name in arguments:
+                raise InvalidParameterError(
+                    name, f"is set by {cls.__name__}; SegmindInferenceOperator takes it for any model"
+                )
+        return super().partial(**arguments)
 
     def model_parameters(self) -> Mapping[str, Any]:
         """Return the four parameters as Segmind wants them."""

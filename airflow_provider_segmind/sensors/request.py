@@ -13,6 +13,7 @@ from airflow_provider_segmind.arguments import (
     byte_count,
     flag,
     is_literal,
+    one_of,
     optional_output_path,
     optional_text,
     seconds,
@@ -78,9 +79,12 @@ class SegmindRequestSensor(SegmindBaseSensorOperator):
     :param request_id: The id that a submit returned; an operator's XCom ``request_id``.
     :param output_path: Where to store the output: an object-storage URI or an absolute path on the worker. With a
         slash at its end it is a folder, in which the file is named after the request. Of several outputs, each
-        gets a number. What is there is replaced (docs/videos.md).
+        gets a number (docs/videos.md).
     :param output_conn_id: The Airflow connection to the storage of ``output_path``; None for the storage's
         default.
+    :param if_output_exists: What to do if the output is there before the task waits: ``"replace"`` it; ``"skip"``
+        to wait for nothing and return its path; or ``"error"`` to fail
+        (docs/videos.md#if-the-output-is-there-already).
     :param max_output_bytes: The most bytes that all outputs of a request may have together. Default 2 GiB.
     :param segmind_conn_id: A connection of the type ``segmind``, of the account that submitted
         (docs/connection.md).
@@ -114,6 +118,7 @@ class SegmindRequestSensor(SegmindBaseSensorOperator):
         request_id: str | XComArg,
         output_path: str | PathLike[str] | ObjectStoragePath | XComArg | None = None,
         output_conn_id: str | XComArg | None = None,
+        if_output_exists: Literal["replace", "skip", "error"] = "replace",
         max_output_bytes: int = DEFAULT_MAX_OUTPUT_BYTES,
         segmind_conn_id: str | XComArg = DEFAULT_CONNECTION_ID,
         deferrable: bool | None = None,
@@ -141,6 +146,7 @@ class SegmindRequestSensor(SegmindBaseSensorOperator):
         self.request_id: Any = request_id
         self.output_path: Any = output_path
         self.output_conn_id: Any = output_conn_id
+        self.if_output_exists: str = if_output_exists
         self.max_output_bytes = max_output_bytes
         self.segmind_conn_id: Any = segmind_conn_id
         self.deferrable = read_deferrable(deferrable)
@@ -156,6 +162,9 @@ class SegmindRequestSensor(SegmindBaseSensorOperator):
         """Check what is known when the DAG is parsed."""
         flag("push_result", self.push_result)
         byte_count("max_output_bytes", self.max_output_bytes)
+        one_of("replace", "skip", "error")("if_output_exists", self.if_output_exists)
+        if self.if_output_exists != "replace" and self.output_path is None:
+            raise InvalidParameterError("if_output_exists", "needs an output_path")
         for name, check in (("output_path", optional_output_path), ("output_conn_id", optional_text)):
             if is_literal(value := getattr(self, name)):
                 check(name, value)
@@ -196,9 +205,11 @@ class SegmindRequestSensor(SegmindBaseSensorOperator):
         wait = self._begin(context)
         try:
             self.check_request_id()
-            wait.check_output()
+            kept = wait.check_output()
         except SegmindError as error:
             self.fail(error)
+        if kept is not None:
+            return kept.paths
         if self.deferrable:
             wait.defer()
         wait.log_polls()

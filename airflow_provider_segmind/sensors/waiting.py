@@ -12,6 +12,7 @@ from airflow_provider_segmind.api.answers import RequestReport
 from airflow_provider_segmind.api.follow import MOST_EARLY_RESULTS
 from airflow_provider_segmind.api.moments import utc
 from airflow_provider_segmind.api.output import model_output
+from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.arguments import byte_count, optional_output_path, optional_text
 from airflow_provider_segmind.compat import AirflowSensorTimeout, PokeReturnValue, first_start
 from airflow_provider_segmind.delivery import (
@@ -19,13 +20,15 @@ from airflow_provider_segmind.delivery import (
     push_request_id,
     push_result,
     push_summary,
+    push_summary_of_kept,
     raise_in_place_of,
 )
 from airflow_provider_segmind.exceptions import RequestTimeoutError
 from airflow_provider_segmind.hooks.driving import fetch_completed, log_wait, poll_request
-from airflow_provider_segmind.lineage.assets import add_asset_extras
+from airflow_provider_segmind.lineage.assets import add_asset_extras, suppress_asset_events
 from airflow_provider_segmind.lineage.delivered import Delivered
 from airflow_provider_segmind.lineage.metrics import CountedInTaskState, count_bytes, count_failure, count_once
+from airflow_provider_segmind.media.existing_outputs import OutputKept, check_existing
 from airflow_provider_segmind.media.mapped_outputs import check_instance
 from airflow_provider_segmind.media.stored import StoredOutput
 from airflow_provider_segmind.triggers.deferral import deferral_timeout, earliest_event
@@ -46,6 +49,7 @@ class WaitingTask(Protocol):
     request_id: str
     output_path: str | None
     output_conn_id: str | None
+    if_output_exists: str
     max_output_bytes: int
     segmind_conn_id: str
     deferrable: bool
@@ -92,11 +96,39 @@ class RequestWait:
         self._context = context
         self.finished: Delivered | None = None
 
-    def check_output(self) -> None:
-        """Check before the wait that the output can be stored. A rescheduled task would check at each look."""
-        if self._outputs is not None and (self._task.deferrable or not self._task.reschedule):
-            check_instance(self._context, is_folder=str(self._task.output_path).endswith("/"))
+    def check_output(self) -> OutputKept | None:
+        """
+        Check before the wait that the output is wanted and can be stored.
+
+        A rescheduled task gets here before each poll, and only looks whether the output is there.
+
+        :return: What is there already, if it is to be kept.
+        :raises InvalidParameterError: If it cannot be stored, or is there and must not be.
+        :raises UnwritableOutputError: If the storage has trouble that may pass.
+        """
+        if self._outputs is None:
+            return None
+        task = self._task
+        if task.if_output_exists != "replace":
+            try:
+                found = self._outputs.find_existing(request_id=task.request_id)
+                check_existing(found, task.if_output_exists, "the task did not wait", task.request_id)
+            except OutputKept as kept:
+                self._keep(kept)
+                return kept
+        if task.deferrable or not task.reschedule:
+            check_instance(self._context, is_folder=str(task.output_path).endswith("/"))
             self._outputs.check()
+        return None
+
+    def _keep(self, kept: OutputKept) -> None:
+        """Push what is known of the output that is there already. No asset has changed."""
+        task, request_id = self._task, self._task.request_id
+        task.log.info("Request %s: %s is there already, and is kept", request_id, one_line(str(kept)))
+        suppress_asset_events(task)
+        if task.do_xcom_push:
+            push_request_id(self._context, request_id)
+            push_summary_of_kept(self._context, None, request_id, kept.outputs)
 
     def defer(self) -> NoReturn:
         """Free the worker until the trigger has seen the request's end."""

@@ -51,6 +51,32 @@ def test_it_stores_in_every_mode_and_a_retry_stores_again(
     assert emulator.ledger()["submits"] == 1
 
 
+@pytest.mark.parametrize("name", ["clip.png", ""], ids=["file", "folder"])
+def test_what_is_there_is_kept_or_an_error_before_it_waits(
+    emulator: RunningEmulator, run_dag: Run, said: Callable[[], str], tmp_path: Path, name: str
+) -> None:
+    emulator.faults({"on": "submit", "outcome": "stuck"})
+    request_id = submitted()
+    there = tmp_path / (name or f"{request_id}.png")
+    there.write_bytes(b"stored before")
+    tasks = run_dag("sensors_existing", request_id=request_id, output_path=f"{tmp_path}/{name}")
+    for mode in MODES:
+        kept, refused = tasks[f"{mode}_skip"], tasks[f"{mode}_error"]
+        assert (kept.state, kept.value, kept.xcoms["request_id"]) == ("success", str(there), request_id), mode
+        assert kept.file == {"output_path": str(there), "bytes": 13}
+        assert (refused.state, refused.try_number) == ("failed", 1)
+    assert said().count(f"Invalid parameter: output_path: {there} is there already") >= 3
+    assert there.read_bytes() == b"stored before"
+
+
+def test_what_is_not_there_is_waited_for_and_stored(
+    emulator: RunningEmulator, run_dag: Run, tmp_path: Path
+) -> None:
+    tasks = run_dag("sensors_existing", request_id=submitted(), folder=f"{tmp_path}/")
+    assert {task.state for task in tasks.values()} == {"success"}
+    assert sorted(each.stem for each in tmp_path.iterdir()) == sorted(tasks)
+
+
 def test_a_storage_that_cannot_be_used_is_seen_before_the_wait(
     emulator: RunningEmulator, run_dag: Run, said: Callable[[], str]
 ) -> None:

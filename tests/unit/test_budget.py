@@ -6,7 +6,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +20,7 @@ from airflow_provider_segmind.hooks.budget import MOST_AT_ONCE, Budget, shared_b
 from airflow_provider_segmind.hooks.key_rate import LEAST_LEARNED
 from airflow_provider_segmind.hooks.per_loop import PerLoop
 from airflow_provider_segmind.hooks.rate_ledger import MachineLedger
+from tests.virtual_time import VirtualTime
 
 QUICK = 6000.0
 """Requests a minute: one every 10 ms."""
@@ -79,14 +80,14 @@ def others() -> set[asyncio.Task[object]]:
     return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """A clock that stands still but for what a test adds to its one number."""
-    ahead = [0.0]
-    real = time.time
-    monkeypatch.setattr(budget_module.time, "time", lambda: real() + ahead[0])
-    yield ahead
-    monkeypatch.undo()
+@pytest.fixture(autouse=True)
+async def clock(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[VirtualTime]:
+    """What a test waits takes no time, and what it measures is exact."""
+    loop = asyncio.get_running_loop()
+    clock = VirtualTime(loop)
+    with monkeypatch.context() as until_the_end:
+        clock.rule(loop, until_the_end)
+        yield clock
 
 
 async def test_without_a_limit_nobody_waits() -> None:
@@ -198,7 +199,7 @@ async def test_a_429_that_does_not_say_when_it_ends_pauses_all_the_same(
 
 @pytest.mark.parametrize("reset_in", [None, 0.3])
 async def test_pauses_grow_with_429s_that_follow_at_once_and_not_with_others(
-    monkeypatch: pytest.MonkeyPatch, clock: list[float], reset_in: float | None
+    monkeypatch: pytest.MonkeyPatch, clock: VirtualTime, reset_in: float | None
 ) -> None:
     monkeypatch.setattr(random, "uniform", lambda _, most: most)
     monkeypatch.setattr("airflow_provider_segmind.hooks.budget.LATEST_RESUMPTION", 0.0)
@@ -207,7 +208,7 @@ async def test_pauses_grow_with_429s_that_follow_at_once_and_not_with_others(
     async def pause() -> float:
         await refusal(budget, reset_in)
         length = budget._local._known.closed_until - budget_module.time.time()
-        clock[0] += max(length, 0) + 0.01
+        clock.advance(max(length, 0) + 0.01)
         return round(length)
 
     first = 5 if reset_in is None else 0
@@ -247,28 +248,28 @@ async def test_a_429_teaches_a_pace_that_the_connection_does_not_say(monkeypatch
 
 
 async def test_only_what_was_let_through_in_the_last_minute_counts(
-    monkeypatch: pytest.MonkeyPatch, clock: list[float]
+    monkeypatch: pytest.MonkeyPatch, clock: VirtualTime
 ) -> None:
     monkeypatch.setattr("airflow_provider_segmind.hooks.budget.LATEST_RESUMPTION", 0.0)
     budget = Budget()
     await order(budget, *[poll(0.5)] * 600)
-    clock[0] += 61
+    clock.advance(61)
     await order(budget, *[poll(0.5)] * 300)
     await refusal(budget, 0.01)
     assert await seconds(budget, 4) >= 3 * 60 / 300
 
 
 async def test_a_pace_that_was_learned_grows_until_it_is_none(
-    monkeypatch: pytest.MonkeyPatch, clock: list[float]
+    monkeypatch: pytest.MonkeyPatch, clock: VirtualTime
 ) -> None:
     monkeypatch.setattr("airflow_provider_segmind.hooks.budget.LATEST_RESUMPTION", 0.0)
     budget = Budget()
     await order(budget, *[poll(0.5)] * 600)
     await refusal(budget, 0.01)
-    clock[0] += 61
+    clock.advance(61)
     await send(budget)  # which sets the next pace
     assert 3 * 60 / 900 * 0.9 <= await seconds(budget, 5) < 3 * 60 / 600 * 1.3
-    clock[0] += 61
+    clock.advance(61)
     await send(budget)  # 1,350 a minute, which is more than any key allows
     assert await seconds(budget, 20) < 0.1
 

@@ -430,7 +430,7 @@ def test_a_request_that_is_gone_is_replaced_only_by_a_clear(
 ) -> None:
     task = Task(expected_duration=60)
     task.deferral()
-    emulator.faults({"on": "status", "status": 404}, {"on": "history", "status": 404})
+    emulator.faults({"on": "status", "status": 404}, {"on": "history_item", "status": 404})
     monkeypatch.setattr("airflow_provider_segmind.api.follow.REGISTRATION_GRACE", 0.0)
     with pytest.raises(RequestExpiredError, match=task.xcoms["request_id"]) as caught:
         task.attempt()

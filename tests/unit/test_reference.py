@@ -154,6 +154,14 @@ def test_kling_takes_no_other_model(name: str) -> None:
         )
 
 
+@pytest.mark.parametrize("name", ["model", "parameters", "upload"])
+def test_a_mapped_kling_task_does_not_take_them_either(name: str) -> None:
+    """Airflow would take them, because its base class does, and fail when the task runs."""
+    arguments: Any = {name: "x"}
+    with pytest.raises(InvalidParameterError, match=f"{name}: is set by KlingImageToVideoOperator"):
+        KlingImageToVideoOperator.partial(task_id="a", prompt="x", **arguments)
+
+
 @each_task
 def test_a_mapped_task_takes_no_other_name(task: Any) -> None:
     """A type checker sees nothing in ``partial()``. So Airflow has to, when the DAG is parsed."""

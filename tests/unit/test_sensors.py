@@ -57,6 +57,18 @@ def test_a_deferred_sensor_looks_when_an_answer_is_likely_unless_the_user_says_h
     assert sensor().poke_interval == 30, "for a task that is not deferred"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ({"if_output_exists": "keep", "output_path": "/clips/"}, "if_output_exists: must be one of"),
+        ({"if_output_exists": "skip"}, "if_output_exists: needs an output_path"),
+    ],
+)
+def test_what_to_do_with_an_output_is_checked_at_parse(arguments: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InvalidParameterError, match=problem):
+        sensor(**arguments)
+
+
 def test_backoff_reaches_the_trigger() -> None:
     request = trigger_of(poke_interval=5, exponential_backoff=True, max_wait=timedelta(seconds=40)).request
     assert (request.poll_interval, request.exponential_backoff, request.max_wait) == (5, True, 40)

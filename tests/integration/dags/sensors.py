@@ -24,6 +24,18 @@ with DAG("sensors", schedule=None, params={"request_id": "", "output_path": ""})
                 **skips,
             )
 
+with DAG("sensors_existing", schedule=None, params={"request_id": "", "output_path": "", "folder": ""}):
+    for mode, waits in MODES.items():
+        for choice in ("skip", "error"):
+            SegmindRequestSensor(
+                task_id=f"{mode}_{choice}",
+                request_id="{{ params.request_id }}",
+                output_path="{{ params.output_path or params.folder ~ task.task_id ~ '.png' }}",
+                if_output_exists=choice,
+                **COMMON,
+                **waits,
+            )
+
 with DAG("sensors_mapped", schedule=None, params={"request_ids": []}):
 
     @task
