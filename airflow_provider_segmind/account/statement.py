@@ -6,20 +6,24 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.answers import Credits, HistoryEntry
-from airflow_provider_segmind.api.call import Rank, Turn
+from airflow_provider_segmind.api.call import Call, Rank, Turn
 from airflow_provider_segmind.api.request_ids import canonical_id
 from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.hooks.segmind import SegmindHook
+
+T = TypeVar("T")
 
 MOST_PAGES = 10
 """Of the history, with 100 rows each. So a statement takes 11 calls at most, and 2 for most accounts."""
 
 PATIENCE = 20.0
 """Seconds to wait for the key's turns. The rate limit is for tasks: a reader gets what could be read by then."""
+
+SECONDS_PER_CALL = 15.0
 
 MOST_OUTPUTS = 10
 """URLs of one request that are shown."""
@@ -70,18 +74,18 @@ def read_statement(conn_id: str, first_day: date, last_day: date) -> Statement:
     hook = SegmindHook(conn_id)
     turn = Turn(time.time() + PATIENCE, Rank.POLL)
     pages: list[tuple[HistoryEntry, ...]] = []
-    unreadable, unread = 0, f"the newest {MOST_PAGES * calls.MOST_ROWS} rows are shown, and there are more"
+    unreadable, unread = 0, f"the newest {MOST_PAGES * calls.MOST_ROWS} rows are shown, and there may be more"
     for number in range(1, MOST_PAGES + 1):
+        call = calls.history(
+            from_date=first_day,
+            to_date=last_day,
+            page=number,
+            per_page=calls.MOST_ROWS,
+            sort_by="model_created",
+            sort_order="desc",
+        )
         try:
-            page = hook.get_history(
-                from_date=first_day,
-                to_date=last_day,
-                page=number,
-                per_page=calls.MOST_ROWS,
-                sort_by="model_created",
-                sort_order="desc",
-                turn=turn,
-            )
+            page = _send(hook, call, turn)
         except SegmindError as error:
             if not pages:
                 raise
@@ -105,9 +109,14 @@ def read_statement(conn_id: str, first_day: date, last_day: date) -> Statement:
 
 def _read_credits(hook: SegmindHook, turn: Turn) -> Credits | None:
     try:
-        return hook.send(replace(calls.credits(), turn=turn))
+        return _send(hook, calls.credits(), turn)
     except SegmindError:
         return None
+
+
+def _send(hook: SegmindHook, call: Call[T], turn: Turn) -> T:
+    """Send a call once: a reader can reload the page, and does not wait for minutes."""
+    return hook.send(replace(call, turn=turn, timeout=SECONDS_PER_CALL))
 
 
 def _distinct(entries: Iterable[HistoryEntry]) -> tuple[HistoryEntry, ...]:

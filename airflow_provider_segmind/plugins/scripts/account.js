@@ -31,7 +31,7 @@ export function SegmindAccount() {
       try {
         const account = await readAccount(asked, stopping.signal);
         setFound({ account });
-        const since = Date.parse(account.firstDay);
+        const since = account.firstDay ? Date.parse(account.firstDay) : 0;
         const deliveries = await readDeliveries(since, stopping.signal).catch((error) => {
           if (!(error instanceof NotReadable)) throw error;
           return { tasks: new Map(), looked: 0, unreadable: 0, isComplete: false, trouble: error };
