@@ -42,9 +42,9 @@ def record(name, importer):
     if importer and importer.split(".")[0] == {PACKAGE!r}:
         asked_for.add(name)
 
-def recording_import(name, globals=None, *more):
+def recording_import(name, globals=None, *more, **named):
     record(name, (globals or {{}}).get("__name__"))
-    return imported(name, globals, *more)
+    return imported(name, globals, *more, **named)
 
 before = set(sys.modules)
 builtins.__import__ = recording_import
