@@ -22,7 +22,7 @@ FORGETFUL := tests/integration/test_paid_once.py::test_an_airflow_that_cannot_re
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo contract ui test test-interrupted test-long test-cluster test-crashes test-small-cluster simulation mutants test-browser screenshots bench docs check check-versions check-dated check-pythons test-lowest build format constraints clean
+.PHONY: help install demo contract ui test test-interrupted test-long test-cluster test-crashes test-small-cluster simulation mutants test-browser screenshots bench docs check check-versions check-dated check-crashes check-pythons test-lowest build format constraints clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ test-crashes: install ## Kill a real Airflow at every point of a task, and count
 # `make crashes-2.11`, or `crashes-newest`: the same on another Airflow. CRASH_ONLY=persisted,cleared plays these events only.
 crashes-%: .venvs/dated-%/.installed
 	.venvs/dated-$*/bin/python -m pytest -q tests/e2e/test_crash_matrix.py
+
+check-crashes: export CRASH_ONLY = persisted,storage_broken,cleared
+check-crashes: $(addprefix crashes-,$(VERSIONS) newest) ## Kill the other Airflows, too, at a few points
 
 simulation: install ## Play a million steps of tasks against a simulated Segmind (STEPS=…, SEED=…)
 	$(BIN)/python -m tests.simulation --steps $(or $(STEPS),1000000) --seed $(or $(SEED),10000)

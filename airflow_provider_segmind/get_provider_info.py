@@ -26,6 +26,7 @@ def get_provider_info() -> dict[str, Any]:
                 "how-to-guide": [
                     "/docs/howto/kling.md",
                     "/docs/howto/inference.md",
+                    "/docs/howto/pixelflow.md",
                     "/docs/howto/sync.md",
                     "/docs/howto/request-sensor.md",
                     "/docs/howto/credits-sensor.md",
@@ -41,6 +42,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_segmind.operators.inference",
                     "airflow_provider_segmind.operators.kling",
+                    "airflow_provider_segmind.operators.pixelflow",
                     "airflow_provider_segmind.operators.sync",
                 ],
             }
@@ -116,6 +118,18 @@ def get_provider_info() -> dict[str, Any]:
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "aws_records",
+                        "default": "",
+                    },
+                    "max_cost_per_run": {
+                        "description": (
+                            "USD that the tasks of a DAG run may cost together. It needs ``records_path``, and "
+                            "the price of a request: a task's ``expected_cost``, where it is not known. If it is "
+                            "empty, only tasks with the argument ``max_cost_per_run`` are limited; of both, the "
+                            "lower one counts. It is read when a task runs.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "100",
                         "default": "",
                     },
                     "output_tab": {

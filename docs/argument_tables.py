@@ -15,6 +15,7 @@ PACKAGE = "airflow_provider_segmind"
 PAGES = {
     "howto/kling.md": (f"{PACKAGE}.operators.kling", "KlingImageToVideoOperator"),
     "howto/inference.md": (f"{PACKAGE}.operators.inference", "SegmindInferenceOperator"),
+    "howto/pixelflow.md": (f"{PACKAGE}.operators.pixelflow", "SegmindPixelFlowOperator"),
     "howto/sync.md": (f"{PACKAGE}.operators.sync", "SegmindSyncInferenceOperator"),
     "howto/request-sensor.md": (f"{PACKAGE}.sensors.request", "SegmindRequestSensor"),
     "howto/credits-sensor.md": (f"{PACKAGE}.sensors.credits", "SegmindCreditsSensor"),

@@ -125,6 +125,18 @@ class SegmindHook(BaseHook):
         """
         return self._send_with_retries(calls.submit(model, parameters))
 
+    def submit_workflow(self, workflow: str, inputs: Mapping[str, Any]) -> SubmittedRequest:
+        """
+        Submit a run of a PixelFlow workflow. **Each one is a new charge** once it completes; there is no cancel.
+
+        Unlike a model's, it is sent again only if no connection was made: never after an answer.
+
+        :param workflow: Its id or slug, as its API page has it.
+        :param inputs: What that page lists.
+        :raises SubmitUnresolvedError: If it is unknown whether Segmind accepted it.
+        """
+        return self._send_with_retries(calls.submit_workflow(workflow, inputs))
+
     def get_status(self, request_id: str) -> RequestReport:
         """Return the state of a request, which may be FAILED."""
         return self._send_with_retries(calls.status(request_id))

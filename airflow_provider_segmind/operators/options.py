@@ -13,6 +13,7 @@ from airflow_provider_segmind.arguments import (
     names,
     names_given_up,
     one_of,
+    optional_amount,
     optional_one_of,
     optional_output_path,
     optional_seconds,
@@ -28,6 +29,9 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "timeout": seconds,
     "poll_interval": optional_seconds,
     "expected_duration": optional_seconds,
+    "expected_cost": optional_amount,
+    "max_cost": optional_amount,
+    "max_cost_per_run": optional_amount,
     "durable": flag,
     "on_unresolved_submit": one_of("fail", "resubmit"),
     "on_changed_parameters": optional_one_of("continue", "resubmit"),
@@ -52,6 +56,9 @@ class Options:
     timeout: float
     poll_interval: float | None
     expected_duration: float | None
+    expected_cost: float | None
+    max_cost: float | None
+    max_cost_per_run: float | None
     durable: bool
     on_unresolved_submit: str
     on_changed_parameters: str | None
@@ -76,6 +83,9 @@ class Options:
             raise InvalidParameterError(
                 "name_output_after", "needs an output_path that is a folder: text with a slash at its end"
             )
+
+        if self.max_cost is not None and not self.durable:
+            raise InvalidParameterError("max_cost", "needs durable=True, to know what earlier attempts have spent")
 
         if self.if_output_exists != "replace" and not self.is_output_name_known:
             raise InvalidParameterError(

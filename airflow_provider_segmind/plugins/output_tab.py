@@ -16,6 +16,7 @@ SECTION, OPTION = "segmind", "output_tab"
 OPERATORS = (
     "KlingImageToVideoOperator",
     "SegmindInferenceOperator",
+    "SegmindPixelFlowOperator",
     "SegmindRequestSensor",
     "SegmindSyncInferenceOperator",
 )

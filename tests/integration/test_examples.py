@@ -116,6 +116,14 @@ def test_any_model(emulator: RunningEmulator, run_example: Run) -> None:
     assert emulator.ledger()["charges"][0]["parameters"] == {"sleep": 2, "credits": 0.000001}
 
 
+def test_a_workflow(emulator: RunningEmulator, run_example: Run) -> None:
+    tasks = run_example("segmind_workflow")
+    assert {task.state for task in tasks.values()} == {"success"}
+    (charge,) = emulator.ledger()["charges"]
+    assert (charge["model"], set(charge["parameters"])) == ("66cec9a38aeef98f887211f1-v1", {"input_image"})
+    assert tasks["report"].value == [f"{name}: {value}" for name, value in tasks["draw"].value.items()]
+
+
 def test_a_fast_model_once_there_are_credits(emulator: RunningEmulator, run_example: Run) -> None:
     tasks = run_example("segmind_fast_model")
     assert {task.state for task in tasks.values()} == {"success"}

@@ -117,7 +117,7 @@ def test_all_tasks_are_looked_at() -> None:
     names = {task.__name__ for task in tasks()}
     assert names >= {
         *("SegmindInferenceOperator", "KlingImageToVideoOperator", "SegmindSyncInferenceOperator"),
-        *("SegmindRequestSensor", "SegmindCreditsSensor"),
+        *("SegmindPixelFlowOperator", "SegmindRequestSensor", "SegmindCreditsSensor"),
     }
 
 

@@ -934,3 +934,20 @@ def test_a_cleared_task_whose_request_failed_keeps_waiting_for_its_turn(desk: De
         assert again.deadline == began + 900
         desk.submission(max_tries=max_tries).start()
         desk.segmind.jobs = {name: (at, "FAILED") for name, (at, _) in desk.segmind.jobs.items()}
+
+
+def test_a_submission_has_no_id_before_segmind_has_given_one(desk: Desk) -> None:
+    submission = desk.submission()
+    assert submission.request_id is None
+    desk.segmind.weather = "lost before"
+    submission.start()
+    assert submission.request_id is None
+
+
+def test_a_time_that_a_store_has_rounded_is_the_same_time(desk: Desk) -> None:
+    desk.segmind.weather = "lost before"
+    unresolved = unresolved_submit(desk.submission().start())
+    desk.segmind.now, desk.segmind.weather = unresolved.search_until, "fair"
+    rounded = replace(unresolved, sent_at=unresolved.sent_at + 0.0004)
+    assert isinstance(desk.submission().continue_unresolved(rounded, HistoryMatches()), Submitted)
+    assert len(desk.segmind.jobs) == 1

@@ -257,3 +257,9 @@ def test_a_redirect_to_a_long_address_is_cut() -> None:
     assert "https://elsewhere.example/xxx" in caught.value.detail
     assert caught.value.detail.count("x") < 200
     assert "secret" not in caught.value.detail
+
+
+def test_an_unresolved_submit_has_the_id_that_the_answer_names_nonetheless() -> None:
+    with pytest.raises(ex.SubmitUnresolvedError) as caught:
+        SUBMIT.read(Response(504, {"x-request-id": "r-9"}, b"<html>"))
+    assert caught.value.request_id == "r-9"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_segmind.api.answers import HistoryEntry, RequestReport, read_early_result
+from airflow_provider_segmind.api.answers import HistoryEntry, RequestReport, RequestState, read_early_result
 from airflow_provider_segmind.api.call import Call, Rank
 from airflow_provider_segmind.api.early_results import EarlyResults, UnclearAnswer
 from airflow_provider_segmind.api.expectation import KNOWN, Experience
@@ -19,9 +19,12 @@ from airflow_provider_segmind.api.follow import (
     LAST_TURN,
     LONGEST_RESULT_QUEUE,
     FollowedRequest,
+    Unfinished,
     Wait,
     advance,
     follow,
+    poll,
+    recover,
 )
 from airflow_provider_segmind.api.schedule import KeyLoad
 from airflow_provider_segmind.exceptions import (
@@ -377,3 +380,42 @@ def test_a_deadline_is_kept_on_a_scarce_key_too() -> None:
     with pytest.raises(RequestTimeoutError):
         world.run(load=lambda: KeyLoad(1000, 1.0))
     assert world.asked[-1][1] == pytest.approx(90)
+
+
+def outcome_of(steps: Any, *answers: Any) -> Any:
+    """Answer the calls of some steps one after another, and return what they come to."""
+    outcome: Any = None
+    for answer in (*answers, AssertionError("one call too many")):
+        try:
+            advance(steps, outcome)
+        except StopIteration as end:
+            return end.value
+        outcome = answer
+    raise AssertionError("one call too many")
+
+
+def test_an_expired_record_is_replaced_by_what_the_history_has() -> None:
+    row = HistoryEntry(ID, "m", RequestState.COMPLETED, cost=0.91, output_urls=("https://x/a.mp4",))
+    report = outcome_of(recover(ID), row)
+    assert report.body == {"status": "COMPLETED", "output": "https://x/a.mp4", "metrics": {"cost": 0.91}}
+    assert (report.request_id, report.completed, report.from_history) == (ID, True, True)
+    unpriced = outcome_of(recover(ID), replace(row, cost=None, output_urls=("https://x/a", "https://x/b")))
+    assert unpriced.body == {"status": "COMPLETED", "output": ["https://x/a", "https://x/b"], "metrics": {}}
+
+
+def test_a_request_that_outlives_its_record_is_in_the_state_of_its_row() -> None:
+    assert outcome_of(recover(ID), HistoryEntry(ID, "m", "PENDING")) == Unfinished(state="PENDING")
+
+
+def test_an_early_result_that_only_means_running_is_remembered_as_one() -> None:
+    early, answer = EarlyResults(), UnclearAnswer("HTTP 425", True)
+    early.learn_unclear(answer, START, running=True)
+    found = outcome_of(poll(ID, 100, early=early, now=START), answer)
+    assert (found.state, found.by_result) == (RequestState.PROCESSING, True)
+
+
+def test_nothing_is_learned_of_an_early_result_while_the_status_is_down() -> None:
+    early = EarlyResults()
+    found = outcome_of(poll(ID, 100, early=early, now=START), UnclearAnswer("HTTP 425", True), ServerError("down"))
+    assert (found.state, early.understood) == ("", False)
+    assert not early.means_running(UnclearAnswer("HTTP 425", True))

@@ -516,3 +516,15 @@ def test_no_sequence_of_deaths_and_lost_answers_pays_for_more_than_was_asked_for
         charged = [request_id for request_id, state in world.states.items() if state != "FAILED"]
         paid_again = world.given_up.intersection(charged)
         assert len(charged) <= world.wanted + len(paid_again), f"seed {seed}: {world.states}"
+
+
+def test_each_submit_in_place_of_another_says_why() -> None:
+    ready = advance(SUBMIT, NoMatch())
+    assert isinstance(ready, ReadyToSubmit)
+    assert (ready.reason, ready.replaces) == (
+        "the request history does not show the submit without a clear answer",
+        SUBMIT,
+    )
+    given_up = advance(replace(SUBMIT, is_given_up=True), NoMatch())
+    assert isinstance(given_up, ReadyToSubmit)
+    assert given_up.reason == f"the submit at {SUBMIT.name} is given up, as abandon_request says"

@@ -127,7 +127,10 @@ def test_kling_hands_on_what_it_takes() -> None:
         "timeout": 7.0,
         "poll_interval": 8.0,
         "expected_duration": 9.0,
-        "durable": False,
+        "expected_cost": 0.5,
+        "max_cost": 2.0,
+        "max_cost_per_run": 50.0,
+        "durable": True,
         "on_unresolved_submit": "resubmit",
         "on_changed_parameters": "continue",
         "abandon_request": "r1",
@@ -135,14 +138,18 @@ def test_kling_hands_on_what_it_takes() -> None:
     }
     signature = signature_of(KlingImageToVideoOperator)
     assert given.keys() == signature.keys() - set(OF_KLING_ALONE)
-    only_alternative = {"wait_for_completion"}  # it does not go with an output_path
+    only_alternative = {"wait_for_completion", "durable"}  # they do not go with output_path and max_cost
     assert all(given[name] != signature[name].default for name in given.keys() - only_alternative)
     clip = KlingImageToVideoOperator(task_id="a", prompt="x", start_image_url="https://example.com/a.png", **given)
     assert {name: getattr(clip, name) for name in given} == given
     submit = KlingImageToVideoOperator(
-        task_id="b", prompt="x", start_image_url="https://example.com/a.png", wait_for_completion=False
+        task_id="b",
+        prompt="x",
+        start_image_url="https://example.com/a.png",
+        wait_for_completion=False,
+        durable=False,
     )
-    assert submit.wait_for_completion is False
+    assert (submit.wait_for_completion, submit.durable) == (False, False)
 
 
 @pytest.mark.parametrize("name", NOT_OF_KLING)

@@ -27,6 +27,7 @@ from airflow_provider_segmind.exceptions import (
     SegmindError,
     ServerError,
     SubmitUnresolvedError,
+    UnreachableError,
 )
 
 
@@ -225,3 +226,10 @@ def test_an_error_about_a_running_request_says_what_a_clear_costs(kind: type[Seg
     )
     assert "would pay for a new one." in str(task_failure(kind("why", request_id="r1")))
     assert "cleared" not in str(task_failure(kind("why"), memory=Memory.CLEARS))
+
+
+def test_a_failure_after_paying_names_the_request_that_may_still_run() -> None:
+    text = str(task_failure(UnreachableError("no route"), memory=Memory.NONE, may_be_paid=True))
+    assert "The request may still be running" in text
+    known = UnreachableError("no route", request_id="r1")
+    assert "Request r1 may still be running" in str(task_failure(known, memory=Memory.NONE, may_be_paid=True))

@@ -16,7 +16,8 @@ const REFRESH_MILLISECONDS = 5000;
 const LONGEST_TEXT = 20_000;
 const KLING_O1_SECONDS = 144.5;
 const OPERATORS = new Set([
-  ...["KlingImageToVideoOperator", "SegmindInferenceOperator", "SegmindSyncInferenceOperator"],
+  ...["KlingImageToVideoOperator", "SegmindInferenceOperator", "SegmindPixelFlowOperator"],
+  "SegmindSyncInferenceOperator",
   "SegmindRequestSensor",
 ]);
 /** Errors of a task that has no request: nothing was accepted. */
@@ -24,6 +25,7 @@ const NOT_CHARGED = new Set([
   ...["InvalidParameterError", "BadRequestError", "AuthenticationError", "PermissionDeniedError", "RejectedError"],
   ...["ModelNotFoundError", "InsufficientCreditsError", "ModelRetiredError", "InvalidConnectionError"],
   ...["UnreadableInputError", "UnwritableOutputError", "UntrustedCertificateError", "RateLimitedError"],
+  "SpendingLimitError",
 ]);
 /** A request that failed at Segmind is not charged. */
 const REQUEST_FAILED = new Set(["RequestFailedError", "ContentBlockedError", "RejectedInputError"]);
