@@ -134,8 +134,8 @@ def does_clear_forget() -> bool:
     return _version() >= (3, 4)
 
 
-def can_show_tabs() -> bool:
-    """Whether a plugin can add a tab to the page of a task instance."""
+def can_show_apps() -> bool:
+    """Whether a plugin can add React apps: a tab on the page of a task instance, a page in the navigation."""
     return _version() >= (3, 1)
 
 
@@ -156,6 +156,15 @@ def use_database() -> None:
     Airflow 3 has tasks ask its API server in place of that, and so any process that does not say what it is.
     """
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+
+
+def requires_access_connection(method: str) -> Any:
+    """
+    Return the dependency of a FastAPI route that lets in whom Airflow's auth manager lets use a connection so.
+
+    The route has to have ``{connection_id}`` in its path. Airflow 3 alone has it.
+    """
+    return import_module("airflow.api_fastapi.core_api.security").requires_access_connection(method)
 
 
 def _version() -> tuple[int, int]:

@@ -68,7 +68,7 @@ def get_provider_info() -> dict[str, Any]:
         "plugins": [
             {
                 "name": "segmind",
-                "plugin-class": "airflow_provider_segmind.plugins.output_tab.SegmindPlugin",
+                "plugin-class": "airflow_provider_segmind.plugins.segmind_plugin.SegmindPlugin",
             }
         ],
         "extra-links": [
@@ -146,6 +146,18 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "boolean",
                         "example": "True",
                         "default": "",
+                    },
+                    "account_page": {
+                        "description": (
+                            "Whether the navigation has the page ``Segmind``, with the requests, the cost and the "
+                            "balance of an account, from Airflow 3.1 on: ``True`` or ``False``. It shows an "
+                            "account to readers who may read its connection. The API server reads it when it "
+                            "starts.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "False",
+                        "default": "True",
                     },
                     "deferrable": {
                         "description": (
