@@ -156,6 +156,6 @@ def test_its_asset_has_an_event(
     run = run_dag_of(dags)
     make_assets_known(dags)
     clip = run("decorated", calls=str(calls))["clip"]
-    ((uri, extra),) = run("decorated_reader")["read"].value
+    *_, (uri, extra) = run("decorated_reader")["read"].value
     assert (uri, extra["request_id"]) == ("segmind://test/decorated", clip.xcoms["request_id"])
     assert extra["url"] == clip.value
