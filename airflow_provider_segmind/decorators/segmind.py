@@ -12,6 +12,7 @@ from airflow_provider_segmind.api.checks import check_model
 from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.arguments import flag, is_literal, with_paths_as_text, with_plain_collections
 from airflow_provider_segmind.compat import (
+    Asset,
     BaseOperator,
     DecoratedOperator,
     context_merge,
@@ -101,7 +102,9 @@ class SegmindDecoratedOperator(DecoratedOperator, SegmindInferenceOperator):
         self._instance = _instance(context)
         self._take(self._call_function(context))
         self._wait_in_the_worker_if_too_large()
-        return super().execute(context)
+        # DecoratedOperator.execute would ask for `xcom_push` after the payment. On Airflow 3.0 no task has it.
+        self.inlets.extend(each for each in (*self.op_args, *self.op_kwargs.values()) if isinstance(each, Asset))
+        return SegmindInferenceOperator.execute(self, context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume the task with what the function returned before. The function does not run again."""
