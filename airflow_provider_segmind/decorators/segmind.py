@@ -39,7 +39,7 @@ _OF_THE_DECORATOR = ("on_failure_fail_dagrun",)
 """Arguments that Airflow's decorator takes for itself."""
 
 
-_returned_in_this_process: Final[dict[tuple[Any, ...], dict[str, Any]]] = {}
+_returned_in_this_process: Final[dict[tuple[Any, ...], str]] = {}
 """
 What functions returned, for ``airflow dags test``: on Airflow 2.11 to 3.3 it drops what a task
 keeps with its deferral, and resumes the task in the same process. A worker's process ends with the deferral.
@@ -110,15 +110,16 @@ class SegmindDecoratedOperator(DecoratedOperator, SegmindInferenceOperator):
         """Resume the task with what the function returned before. The function does not run again."""
         self._instance = _instance(context)
         kept = dict(next_kwargs or {})
-        in_this_process = _returned_in_this_process.pop(self._instance, NOT_RETURNED_YET)
-        self._take(kept.pop(RETURNED, in_this_process))
+        in_this_process = _returned_in_this_process.pop(self._instance, None)
+        self._take(_read_returned(kept.pop(RETURNED, in_this_process)))
         return super().resume_execution(next_method, kept, context)
 
     def defer(
         self, *, trigger: Any, method_name: str, kwargs: dict[str, Any] | None = None, timeout: Any = None
     ) -> Any:
         """Free the worker, and have Airflow keep what the function returned."""
-        returned = dict(self.model_parameters())
+        # As a text of ASCII: whatever is in it, Airflow must be able to store it, now that the task may have paid.
+        returned = json.dumps(dict(self.model_parameters()))
         _returned_in_this_process[self._instance] = returned
         kept = {**(kwargs or {}), RETURNED: returned}
         super().defer(trigger=trigger, method_name=method_name, kwargs=kept, timeout=timeout)
@@ -161,12 +162,13 @@ class SegmindDecoratedOperator(DecoratedOperator, SegmindInferenceOperator):
         arguments = determine_kwargs(self.python_callable, self.op_args, context)
         try:
             returned = self.python_callable(*self.op_args, **arguments)
+            if self.render_returned and isinstance(returned, Mapping):
+                texts = ("prompt", *kling.IMAGES) if self._is_kling else ()
+                written = with_plain_collections(with_paths_as_text(returned))
+                return self.render_parameters(written, context, texts)
         except Exception:
             self._report_what_is_paid(context)
             raise
-        if self.render_returned and isinstance(returned, Mapping):
-            texts = ("prompt", *kling.IMAGES) if self._is_kling else ()
-            return self.render_parameters(with_plain_collections(with_paths_as_text(returned)), context, texts)
         return returned
 
     def _report_what_is_paid(self, context: Context) -> None:
@@ -242,6 +244,14 @@ def segmind_task(python_callable: Callable[..., Any] | None = None, **arguments:
     if python_callable is not None:
         return _decorate(python_callable, arguments)
     return lambda function: _decorate(function, arguments)  # type: ignore[return-value]
+
+
+def _read_returned(kept: object) -> Any:
+    """Return what a function returned, as a deferral has kept it."""
+    try:
+        return json.loads(kept) if isinstance(kept, str) else NOT_RETURNED_YET
+    except ValueError:
+        return NOT_RETURNED_YET
 
 
 def _instance(context: Context) -> tuple[Any, ...]:
