@@ -28,6 +28,7 @@ def get_provider_info() -> dict[str, Any]:
                     "/docs/howto/inference.md",
                     "/docs/howto/pixelflow.md",
                     "/docs/howto/sync.md",
+                    "/docs/howto/decorator.md",
                     "/docs/howto/request-sensor.md",
                     "/docs/howto/credits-sensor.md",
                     "/docs/howto/hook.md",
@@ -65,6 +66,12 @@ def get_provider_info() -> dict[str, Any]:
         ],
         # Airflow 3.2 and later ask for these. `python -m airflow_provider_segmind` has them on every version.
         "cli": ["airflow_provider_segmind.cli.definition.get_segmind_commands"],
+        "task-decorators": [
+            {
+                "name": "segmind",
+                "class-name": "airflow_provider_segmind.decorators.segmind.segmind_task",
+            }
+        ],
         "plugins": [
             {
                 "name": "segmind",

@@ -182,6 +182,10 @@ class InferenceRun:
         """Whether Airflow resumes the task with what has ended an earlier attempt: this one starts over."""
         return is_for_an_earlier_attempt(next_kwargs, self._context)
 
+    def undelivered_id(self) -> str | None:
+        """Return the id of a request that an earlier attempt has paid for, and that is not delivered."""
+        return self._record_store().read_undelivered_id()
+
     def fail_broken_off(self, error: Exception) -> NoReturn:
         """
         Fail a task whose deferral Airflow has ended. It must not lead to another charge.

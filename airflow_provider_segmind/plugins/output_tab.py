@@ -19,8 +19,9 @@ OPERATORS = (
     "SegmindPixelFlowOperator",
     "SegmindRequestSensor",
     "SegmindSyncInferenceOperator",
+    "@task.segmind",
 )
-"""Names of the operators whose tasks have the tab from Airflow 3.4 on."""
+"""Names of the operators whose tasks have the tab from Airflow 3.4 on, as Airflow shows them."""
 
 
 def is_wanted() -> bool:

@@ -105,6 +105,17 @@ def test_one_dag_submits_and_another_waits(emulator: RunningEmulator, run_exampl
     assert emulator.ledger()["submits"] == 1
 
 
+def test_a_clip_of_each_product_with_the_prompt_of_a_function(
+    emulator: RunningEmulator, run_example: Run, tmp_path: Path
+) -> None:
+    made = run_example("segmind_taskflow", clips=str(tmp_path), style="{{ conn.prod_db.password }}")
+    assert {task.state for task in made.values()} == {"success"}
+    assert names_in(tmp_path) == ["lamp.jpg.mp4", "mug.jpg.mp4", "plant.jpg.mp4"]
+    sent = [charge["parameters"] for charge in emulator.ledger()["charges"]]
+    assert sorted(each["duration"] for each in sent) == [5, 5, 10]
+    assert all(each["prompt"].endswith("{{ conn.prod_db.password }}") for each in sent)
+
+
 @pytest.mark.parametrize(("least", "state"), [(50, "success"), (1000, "failed")])
 def test_the_budget_is_checked_once(emulator: RunningEmulator, run_example: Run, least: float, state: str) -> None:
     assert run_example("segmind_budget_check", min_credits=least)["enough"].state == state

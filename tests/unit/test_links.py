@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_segmind import links
+from airflow_provider_segmind.decorators.segmind import SegmindDecoratedOperator
 from airflow_provider_segmind.get_provider_info import get_provider_info
 from airflow_provider_segmind.operators.inference import SegmindInferenceOperator
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
@@ -71,7 +72,10 @@ def test_a_model_has_a_page() -> None:
 
 @pytest.mark.parametrize(
     "operator",
-    [KlingImageToVideoOperator, SegmindInferenceOperator, SegmindSyncInferenceOperator, SegmindRequestSensor],
+    [
+        *(KlingImageToVideoOperator, SegmindInferenceOperator, SegmindSyncInferenceOperator, SegmindRequestSensor),
+        SegmindDecoratedOperator,
+    ],
 )
 def test_every_link_of_an_operator_is_registered(operator: type) -> None:
     """Airflow 2.11 drops all links of an operator if one is not."""

@@ -130,8 +130,8 @@ def test_from_3_4_on_the_tab_is_on_tasks_of_this_provider_alone(
     monkeypatch: pytest.MonkeyPatch, version: tuple[int, int], scoped: bool
 ) -> None:
     versions(monkeypatch, version)
-    names = [module.rpartition(".")[2] for module in output_tab.OPERATORS]
-    assert output_tab.describe_tab().get("applies_to") == ({"operator_name": names} if scoped else None)
+    applies_to = {"operator_name": list(output_tab.OPERATORS)} if scoped else None
+    assert output_tab.describe_tab().get("applies_to") == applies_to
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def names_in_script(constant: str) -> set[str]:
     """Return the texts in a set of the script."""
     pattern = rf"const {constant} = new Set\(\[(.*?)\]\);"
     (listed,) = re.findall(pattern, (SCRIPTS / "tab.js").read_text(), re.DOTALL)
-    return set(re.findall(r'"(\w+)"', listed))
+    return set(re.findall(r'"([@.\w]+)"', listed))
 
 
 def test_the_errors_of_the_script_are_those_of_the_provider() -> None:

@@ -27,7 +27,10 @@ NOT_FOR_PARSING = (
 )
 """Modules of the provider that a task needs when it runs."""
 
-FOR_DAGS = ("operators.inference", "operators.kling", "operators.sync", "sensors.credits", "sensors.request")
+FOR_DAGS = (
+    *("decorators.segmind", "operators.inference", "operators.kling", "operators.sync"),
+    *("sensors.credits", "sensors.request"),
+)
 TRIGGERS = ("triggers.rate_limit", "triggers.request", "triggers.unresolved_submit")
 
 PRELUDE = f"""

@@ -59,6 +59,18 @@ def test_a_page_has_the_table_of_the_signature(page: Path, task: Any) -> None:
     assert page.read_text() == expected, "WRITE_REFERENCE=1 writes the table"
 
 
+@pytest.mark.parametrize(("page", "decorator", "operator"), [*TABLES["decorators"]()])
+def test_the_page_of_a_decorator_has_the_arguments_of_its_operator_too(
+    page: Path, decorator: Any, operator: Any
+) -> None:
+    expected = TABLES["with_table"](page.read_text(), decorator, operator)
+    if os.environ.get("WRITE_REFERENCE"):
+        page.write_text(expected)
+    assert page.read_text() == expected, "WRITE_REFERENCE=1 writes the table"
+    headings = re.findall(r"^## (.+)$", page.read_text(), re.MULTILINE)
+    assert headings[-5:] == ["Arguments", "XComs", "Cost", "Errors", "Assets and lineage"]
+
+
 @each_task
 def test_a_table_can_be_read_as_markdown(task: Any) -> None:
     lines = TABLES["table"](task).splitlines()

@@ -18,7 +18,7 @@ const KLING_O1_SECONDS = 144.5;
 const OPERATORS = new Set([
   ...["KlingImageToVideoOperator", "SegmindInferenceOperator", "SegmindPixelFlowOperator"],
   "SegmindSyncInferenceOperator",
-  "SegmindRequestSensor",
+  ...["SegmindRequestSensor", "@task.segmind"],
 ]);
 /** Errors of a task that has no request: nothing was accepted. */
 const NOT_CHARGED = new Set([
