@@ -148,14 +148,14 @@ def test_a_mapped_function_gets_what_other_tasks_made_as_it_is(
 
 
 def test_its_asset_has_an_event(
-    emulator: RunningEmulator, run_dag_of: Callable[[Path], Run], calls: Path, tmp_path: Path
+    emulator: RunningEmulator, run_dag_of: Callable[[Path], Run], tmp_path: Path
 ) -> None:
     dags = tmp_path / "dags"
     dags.mkdir()
     shutil.copy(Path(__file__).parent / "dags" / "decorated.py", dags)
     run = run_dag_of(dags)
     make_assets_known(dags)
-    clip = run("decorated", calls=str(calls))["clip"]
+    clip = run("decorated_event")["announced"]
     *_, (uri, extra) = run("decorated_reader")["read"].value
     assert (uri, extra["request_id"]) == ("segmind://test/decorated", clip.xcoms["request_id"])
     assert extra["url"] == clip.value
