@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow import __version__ as airflow_version
+from packaging.version import Version
 
 from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.hooks import downloads
@@ -64,7 +66,8 @@ def test_a_retry_continues_with_what_was_paid_for_whatever_its_function_returns(
     assert (clip.state, clip.try_number) == ("success", 2)
     assert charge["parameters"]["prompt"] == "attempt 1"
     assert clip.xcoms["request_id"] == charge["request_id"]
-    assert calls_in(calls) == ["attempt 1", "attempt 2"]
+    resumes = deferrable and Version(airflow_version).release[:2] == (3, 0)  # with the event of the first attempt
+    assert calls_in(calls) == (["attempt 1"] if resumes else ["attempt 1", "attempt 2"])
 
 
 def test_a_function_that_fails_is_retried_and_costs_nothing(
