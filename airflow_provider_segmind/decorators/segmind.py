@@ -110,7 +110,7 @@ class SegmindDecoratedOperator(DecoratedOperator, SegmindInferenceOperator):
         """Resume the task with what the function returned before. The function does not run again."""
         self._instance = _instance(context)
         kept = dict(next_kwargs or {})
-        in_this_process = _returned_in_this_process.pop(self._instance, None)
+        in_this_process = _returned_in_this_process.get(self._instance)
         self._take(_read_returned(kept.pop(RETURNED, in_this_process)))
         return super().resume_execution(next_method, kept, context)
 
@@ -255,9 +255,9 @@ def _read_returned(kept: object) -> Any:
 
 
 def _instance(context: Context) -> tuple[Any, ...]:
-    """Return what tells this attempt of a task instance from all others."""
+    """Return what tells this task instance from all others. On Airflow 3.0 a retry resumes with the same event."""
     ti = context["ti"]
-    return ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.try_number
+    return ti.dag_id, ti.run_id, ti.task_id, ti.map_index
 
 
 def _decorate(function: Callable[..., Any], arguments: dict[str, Any]) -> TaskDecorator:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow import __version__ as airflow_version
+from packaging.version import Version
 
 from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.hooks import downloads
@@ -64,7 +66,8 @@ def test_a_retry_continues_with_what_was_paid_for_whatever_its_function_returns(
     assert (clip.state, clip.try_number) == ("success", 2)
     assert charge["parameters"]["prompt"] == "attempt 1"
     assert clip.xcoms["request_id"] == charge["request_id"]
-    assert calls_in(calls) == ["attempt 1", "attempt 2"]
+    resumes = deferrable and Version(airflow_version).release[:2] == (3, 0)  # with the event of the first attempt
+    assert calls_in(calls) == (["attempt 1"] if resumes else ["attempt 1", "attempt 2"])
 
 
 def test_a_function_that_fails_is_retried_and_costs_nothing(
@@ -148,14 +151,14 @@ def test_a_mapped_function_gets_what_other_tasks_made_as_it_is(
 
 
 def test_its_asset_has_an_event(
-    emulator: RunningEmulator, run_dag_of: Callable[[Path], Run], calls: Path, tmp_path: Path
+    emulator: RunningEmulator, run_dag_of: Callable[[Path], Run], tmp_path: Path
 ) -> None:
     dags = tmp_path / "dags"
     dags.mkdir()
     shutil.copy(Path(__file__).parent / "dags" / "decorated.py", dags)
     run = run_dag_of(dags)
     make_assets_known(dags)
-    clip = run("decorated", calls=str(calls))["clip"]
+    clip = run("decorated_event")["announced"]
     *_, (uri, extra) = run("decorated_reader")["read"].value
     assert (uri, extra["request_id"]) == ("segmind://test/decorated", clip.xcoms["request_id"])
     assert extra["url"] == clip.value

@@ -34,7 +34,6 @@ with DAG("decorated", schedule=None, params={"calls": "", "returned": {}, "outpu
         poll_interval=0.1,
         timeout=60,
         expected_duration=20,
-        outlets=[MADE],
         **options,
     )
     def clip(params=None, ti=None) -> dict:
@@ -92,6 +91,15 @@ with DAG("decorated_mapped", schedule=None, params={"prompts": [], "calls": "", 
     text.override(task_id="written").expand(prompt=["{{ params.prefix }}"])
     text.override(task_id="written_kwargs").expand_kwargs([{"prompt": "{{ params.prefix }}"}])
     text.override(task_id="argument")(find_prompts())
+
+with DAG("decorated_event", schedule=None):
+
+    @task.segmind(model=KLING, poll_interval=0.1, expected_duration=0.3, outlets=[MADE])
+    def announced():
+        """Describe the clip."""
+        return {"prompt": "zoom", "start_image_url": IMAGE}
+
+    announced()
 
 with DAG("decorated_reader", schedule=None):
 
