@@ -114,12 +114,16 @@ with DAG(
         )
         clip >> approve
         other_prompt = read_other_prompt()
-        publish(clip.output["summary"], approve.output) >> other_prompt
+        made: Any = clip.output
+        answer: Any = approve.output
+        publish(made["summary"], answer) >> other_prompt
         other_clip = make("make_other_clip", image, other_prompt, "other_drafts")
         approve_other = ApprovalOperator(
             task_id="approve_other", subject="Publish the other clip?", body=BODY % "make_other_clip"
         )
         other_clip >> approve_other
-        publish.override(task_id="publish_other")(other_clip.output["summary"], approve_other.output)
+        made_again: Any = other_clip.output
+        other_answer: Any = approve_other.output
+        publish.override(task_id="publish_other")(made_again["summary"], other_answer)
 
     review.expand(image=find_images())
