@@ -152,7 +152,8 @@ check-dated: $(addprefix dated-,$(VERSIONS) 3.3) dated-newest ## Run the unit te
 dated-%: .venvs/dated-%/.installed
 	.venvs/dated-$*/bin/python -m pytest -q --numprocesses 2 tests/unit $(if $(filter newest,$*),$(RECORDS))
 	timeout --kill-after 60 900 .venvs/dated-$*/bin/python -m pytest -q \
-		tests/e2e/test_one_clip.py $(if $(filter 2.11 3.0 newest,$*),tests/e2e/test_links.py)
+		tests/e2e/test_one_clip.py $(if $(filter 2.11 3.0 newest,$*),tests/e2e/test_links.py) \
+		$(if $(filter 3.1 3.3,$*),tests/e2e/test_approval.py)
 
 .venvs/dated-%/.installed: pyproject.toml constraints/dated-%.txt
 	$(call install_pinned,.venvs/dated-$*,constraints/dated-$*.txt)

@@ -148,6 +148,11 @@ def amount(name: str, value: Any) -> float:
     return number
 
 
+def optional_amount(name: str, value: Any) -> float | None:
+    """Return a number of USD, 0 or more; or None, which a template writes as ``None`` or nothing."""
+    return None if value in (None, "", "None") else amount(name, value)
+
+
 def byte_count(name: str, value: Any) -> int:
     """Return a positive number of bytes."""
     number = read_number(value, 1, 2**63)

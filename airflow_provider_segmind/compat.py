@@ -32,18 +32,23 @@ if TYPE_CHECKING:
         BaseSensorOperator as BaseSensorOperator,
         Connection as Connection,
         Context as Context,
+        DecoratedOperator as DecoratedOperator,
         ObjectStoragePath as ObjectStoragePath,
         Param as Param,
         PokeReturnValue as PokeReturnValue,
         Stats as Stats,
+        TaskDecorator as TaskDecorator,
         TaskDeferred as TaskDeferred,
         Variable as Variable,
         XCom as XCom,
         XComArg as XComArg,
         conf as conf,
+        context_merge as context_merge,
+        determine_kwargs as determine_kwargs,
         get_current_context as get_current_context,
         mask_secret as mask_secret,
         task as task,
+        task_decorator_factory as task_decorator_factory,
     )
 
     ActionCommand: Any
@@ -63,6 +68,7 @@ _SECRETS_MASKER = (
     "airflow.utils.log.secrets_masker",
 )
 _COMMANDS = ("airflow.cli.cli_config",)
+_DECORATOR = ("airflow.sdk.bases.decorator", "airflow.decorators.base")
 _OLDER_HOMES = {
     "ActionCommand": _COMMANDS,
     "Arg": _COMMANDS,
@@ -85,18 +91,23 @@ _OLDER_HOMES = {
     "Connection": ("airflow.sdk", "airflow.models.connection"),
     "Context": ("airflow.sdk", "airflow.utils.context"),
     "DAG": ("airflow.sdk", "airflow.models.dag"),
+    "DecoratedOperator": _DECORATOR,
     "ObjectStoragePath": ("airflow.sdk", "airflow.io.path"),
     "Param": ("airflow.sdk", "airflow.models.param"),
     "PokeReturnValue": ("airflow.sdk", "airflow.sensors.base"),
     "XCom": ("airflow.sdk.execution_time.xcom", "airflow.models.xcom"),
     "XComArg": ("airflow.sdk", "airflow.models.xcom_arg"),
+    "TaskDecorator": _DECORATOR,
     "Stats": ("airflow.sdk.observability.stats", "airflow.observability.stats", "airflow.stats"),
     "conf": ("airflow.sdk.configuration", "airflow.configuration"),
+    "context_merge": ("airflow.sdk.definitions.context", "airflow.utils.context"),
+    "determine_kwargs": ("airflow.sdk.bases.decorator", "airflow.utils.operator_helpers"),
     "get_current_context": ("airflow.sdk", "airflow.operators.python"),
     "Variable": ("airflow.sdk", "airflow.models.variable"),
     "mask_secret": _SECRETS_MASKER,
     "redact": _SECRETS_MASKER,
     "task": ("airflow.sdk", "airflow.decorators"),
+    "task_decorator_factory": _DECORATOR,
 }
 _OLDER_NAMES = {
     ("airflow.datasets", "Asset"): "Dataset",
@@ -134,8 +145,8 @@ def does_clear_forget() -> bool:
     return _version() >= (3, 4)
 
 
-def can_show_tabs() -> bool:
-    """Whether a plugin can add a tab to the page of a task instance."""
+def can_show_apps() -> bool:
+    """Whether a plugin can add React apps: a tab on the page of a task instance, a page in the navigation."""
     return _version() >= (3, 1)
 
 
@@ -156,6 +167,15 @@ def use_database() -> None:
     Airflow 3 has tasks ask its API server in place of that, and so any process that does not say what it is.
     """
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+
+
+def requires_access_connection(method: str) -> Any:
+    """
+    Return the dependency of a FastAPI route that lets in whom Airflow's auth manager lets use a connection so.
+
+    The route has to have ``{connection_id}`` in its path. Airflow 3 alone has it.
+    """
+    return import_module("airflow.api_fastapi.core_api.security").requires_access_connection(method)
 
 
 def _version() -> tuple[int, int]:

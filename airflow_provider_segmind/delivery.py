@@ -18,6 +18,7 @@ from airflow_provider_segmind.exceptions import (
     RequestFailedError,
     RequestTimeoutError,
     SegmindError,
+    SpendingLimitError,
     SubmitUnresolvedError,
     UnusableOutputError,
     runbook,
@@ -49,7 +50,13 @@ _CONTINUES_UNTIL_CLEARED = (
 _AT_THE_OUTPUT = "as long as output_path names the same folder, which has the task's record"
 
 _GOES_ON = (RequestTimeoutError, SubmitUnresolvedError, DownloadError, OutputNotStoredError)
-_NOTHING_TO_CONTINUE_WITH = (RequestFailedError, RequestExpiredError, UnusableOutputError, OutputGoneError)
+_NOTHING_TO_CONTINUE_WITH = (
+    RequestFailedError,
+    RequestExpiredError,
+    UnusableOutputError,
+    OutputGoneError,
+    SpendingLimitError,
+)
 
 log = logging.getLogger(__name__)
 

@@ -162,6 +162,17 @@ class RecordUnavailableError(SegmindError):
     can_retry = True
 
 
+class SpendingLimitError(SegmindError):
+    """
+    Another request would cost more than ``max_cost`` or ``max_cost_per_run`` allows. Nothing was submitted.
+
+    No retry can help: what was spent stays spent, and a person decides whether there is to be more.
+    """
+
+    summary = "The spending limit does not allow another request; nothing was submitted"
+    advice = "To spend more, raise the limit and clear the task."
+
+
 class InvalidConnectionError(SegmindError):
     """The Airflow connection is missing, or one of its fields cannot be used."""
 

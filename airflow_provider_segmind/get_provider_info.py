@@ -26,7 +26,9 @@ def get_provider_info() -> dict[str, Any]:
                 "how-to-guide": [
                     "/docs/howto/kling.md",
                     "/docs/howto/inference.md",
+                    "/docs/howto/pixelflow.md",
                     "/docs/howto/sync.md",
+                    "/docs/howto/decorator.md",
                     "/docs/howto/request-sensor.md",
                     "/docs/howto/credits-sensor.md",
                     "/docs/howto/hook.md",
@@ -42,6 +44,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_segmind.operators.inference",
                     "airflow_provider_segmind.operators.kling",
+                    "airflow_provider_segmind.operators.pixelflow",
                     "airflow_provider_segmind.operators.sync",
                 ],
             }
@@ -63,10 +66,16 @@ def get_provider_info() -> dict[str, Any]:
         ],
         # Airflow 3.2 and later ask for these. `python -m airflow_provider_segmind` has them on every version.
         "cli": ["airflow_provider_segmind.cli.definition.get_segmind_commands"],
+        "task-decorators": [
+            {
+                "name": "segmind",
+                "class-name": "airflow_provider_segmind.decorators.segmind.segmind_task",
+            }
+        ],
         "plugins": [
             {
                 "name": "segmind",
-                "plugin-class": "airflow_provider_segmind.plugins.output_tab.SegmindPlugin",
+                "plugin-class": "airflow_provider_segmind.plugins.segmind_plugin.SegmindPlugin",
             }
         ],
         "extra-links": [
@@ -121,6 +130,18 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "aws_records",
                         "default": "",
                     },
+                    "max_cost_per_run": {
+                        "description": (
+                            "USD that the tasks of a DAG run may cost together. It needs ``records_path``, and "
+                            "the price of a request: a task's ``expected_cost``, where it is not known. If it is "
+                            "empty, only tasks with the argument ``max_cost_per_run`` are limited; of both, the "
+                            "lower one counts. It is read when a task runs.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "100",
+                        "default": "",
+                    },
                     "output_tab": {
                         "description": (
                             "Whether the page of a task has the tab ``Segmind``, with its output and its cost: "
@@ -132,6 +153,18 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "boolean",
                         "example": "True",
                         "default": "",
+                    },
+                    "account_page": {
+                        "description": (
+                            "Whether the navigation has the page ``Segmind``, with the requests, the cost and the "
+                            "balance of an account, from Airflow 3.1 on: ``True`` or ``False``. It shows an "
+                            "account to readers who may read its connection. The API server reads it when it "
+                            "starts.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "False",
+                        "default": "True",
                     },
                     "deferrable": {
                         "description": (

@@ -58,6 +58,39 @@ class UntrustedValuesUnrendered:
             parent, template_fields, context, jinja_env, seen_oids
         )
 
+    def render_parameters(self, parameters: Mapping[Any, Any], context: Any, texts: Container[str]) -> Any:
+        """
+        Return a model's parameters with the templates in them rendered, as those of an argument would be.
+
+        :param texts: Names of parameters that are texts, also where Airflow makes numbers of templates.
+        """
+        jinja_env = self.get_template_env()  # type: ignore[attr-defined]
+        is_native = isinstance(jinja_env, NativeEnvironment)
+        return {
+            name: _text(jinja_env, value, context)
+            if is_native and name in texts and isinstance(value, str)
+            else self.render_template(value, context, jinja_env)  # type: ignore[attr-defined]
+            for name, value in parameters.items()
+        }
+
+
+def names_of_mapped_values(context: Any, task: Any) -> set[str]:
+    """
+    Return the names of the arguments of a decorated function whose values another task made, by mapping.
+
+    Airflow marks the values of ``expand()`` as rendered, and not those of ``expand_kwargs()``. What is written in
+    the DAG's file is not among them, nor is what ``partial()`` was given.
+    """
+    mapped: Any = context["dag"].task_dict.get(task.task_id) if "dag" in context else None
+    mappings = getattr(getattr(mapped, "op_kwargs_expand_input", None), "value", None)
+    if mappings is None:  # not mapped
+        return set()
+    if isinstance(mappings, Mapping):
+        return {name for name, each in mappings.items() if hasattr(each, "resolve")}
+    if isinstance(mappings, (list, tuple)) and isinstance(mappings[context["ti"].map_index], Mapping):
+        return set()
+    return set(task.op_kwargs) - set(mapped.partial_kwargs.get("op_kwargs", ()))
+
 
 def _names_written_in_the_dag(context: Any, task: Any) -> Container[str] | None:
     """Return the names of the arguments of a task that its DAG's file gives; None if it gives all of them."""

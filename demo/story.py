@@ -71,14 +71,15 @@ class Story:
 
     def add_to_look_at(self, cluster: Cluster) -> None:
         """
-        Make more to look at in the browser: a request that fails, and one that no task collects.
+        Make more to look at in the browser: a request that fails, one that no task collects, and clips that wait
+        for a person's approval.
 
-        Segmind itself is not asked for either: the second one would cost money.
+        Segmind itself is not asked for any of them: they would cost money.
         """
         emulator = self._segmind.emulator
         if emulator is None:
             return
-        say("Making a request that fails, and one that no task collects")
+        say("Making a request that fails, one that no task collects, and clips that a person has to approve")
         emulator.arm_faults({"on": "submit", "outcome": "blocked", "count": 1})
         failing = cluster.run("segmind_image_to_video", {"expected_duration": 1})
         cluster.until("a request to fail", failing.has_ended)
@@ -86,6 +87,8 @@ class Story:
         cluster.until("a submit", lambda: [row.state for row in forgotten.rows("submit")] == ["success"])
         cluster.api.send("PATCH", f"/dags/segmind_fire_and_forget/dagRuns/{forgotten.run_id}", {"state": "failed"})
         emulator.advance(CLIP_SECONDS)
+        conf = self._segmind.conf(self._folder.images, self._folder.clips / "reviewed")
+        cluster.run("segmind_approve_clips", conf)
 
     def _lay_out(self) -> list[Path]:
         """Put the images into their folder."""

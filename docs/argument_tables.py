@@ -15,10 +15,18 @@ PACKAGE = "airflow_provider_segmind"
 PAGES = {
     "howto/kling.md": (f"{PACKAGE}.operators.kling", "KlingImageToVideoOperator"),
     "howto/inference.md": (f"{PACKAGE}.operators.inference", "SegmindInferenceOperator"),
+    "howto/pixelflow.md": (f"{PACKAGE}.operators.pixelflow", "SegmindPixelFlowOperator"),
     "howto/sync.md": (f"{PACKAGE}.operators.sync", "SegmindSyncInferenceOperator"),
     "howto/request-sensor.md": (f"{PACKAGE}.sensors.request", "SegmindRequestSensor"),
     "howto/credits-sensor.md": (f"{PACKAGE}.sensors.credits", "SegmindCreditsSensor"),
 }
+DECORATORS = {
+    "howto/decorator.md": (
+        (f"{PACKAGE}.decorators.segmind", "segmind_task"),
+        (f"{PACKAGE}.operators.inference", "SegmindInferenceOperator"),
+    )
+}
+"""Each page about a decorator, and the operator whose arguments it takes, too."""
 BEGINNING = "<!-- tests/unit/test_reference.py writes this table. -->\n\n"
 END = "<!-- end of the table -->"
 _HEADER = "| argument | type | default | templated | |\n|---|---|---|---|---|\n"
@@ -28,20 +36,24 @@ _ROLE = re.compile(r":\w+:`~?([\w.]+)`")
 _PAGE = re.compile(r"\(docs/([\w-]+)\.md(#[\w-]+)?\)")
 
 
-def with_table(page: str, task: Any) -> str:
-    """Return a page with the table that it has to have."""
+def with_table(page: str, task: Any, operator: Any = None) -> str:
+    """
+    Return a page with the table that it has to have.
+
+    :param operator: The one whose arguments a decorator takes, too.
+    """
     before, _, rest = page.partition(BEGINNING)
     _, found, after = rest.partition(END)
     if not found:
         raise ValueError(f"the page has no {BEGINNING.strip()} with an {END} after it")
-    return f"{before}{BEGINNING}{table(task)}\n{END}{after}"
+    return f"{before}{BEGINNING}{table(task, operator)}\n{END}{after}"
 
 
-def table(task: Any) -> str:
-    """Return the table of all arguments of an operator or a sensor, without those of every task."""
-    written = descriptions(task)
+def table(task: Any, operator: Any = None) -> str:
+    """Return the table of all arguments of an operator, a sensor or a decorator, without those of every task."""
+    written = {**(descriptions(operator) if operator else {}), **descriptions(task)}
     rows = (
-        (f"`{each.name}`", _type(each), _default(each), _templated(each, task), written[each.name])
+        (f"`{each.name}`", _type(each), _default(each), _templated(each, operator or task), written[each.name])
         for each in arguments(task)
     )
     return _HEADER + "".join(f"| {' | '.join(row)} |\n" for row in rows)
@@ -61,11 +73,23 @@ def descriptions(task: Any) -> dict[str, str]:
 
 def tasks() -> Iterator[tuple[Path, Any]]:
     """Yield each page, and the class that it is about."""
-    for page, (module, name) in PAGES.items():
-        yield (
-            Path(__file__).with_name(page.partition("/")[0]) / page.partition("/")[2],
-            getattr(import_module(module), name),
-        )
+    for page, named in PAGES.items():
+        yield _path(page), _found(named)
+
+
+def decorators() -> Iterator[tuple[Path, Any, Any]]:
+    """Yield each page about a decorator, the decorator, and the operator whose arguments it takes, too."""
+    for page, (decorator, operator) in DECORATORS.items():
+        yield _path(page), _found(decorator), _found(operator)
+
+
+def _path(page: str) -> Path:
+    return Path(__file__).with_name(page.partition("/")[0]) / page.partition("/")[2]
+
+
+def _found(named: tuple[str, str]) -> Any:
+    module, name = named
+    return getattr(import_module(module), name)
 
 
 def _type(argument: inspect.Parameter) -> str:

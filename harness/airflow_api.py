@@ -161,6 +161,18 @@ class AirflowApi:
         except requests.RequestException as error:
             raise HarnessError(f"Airflow did not answer {method} {path}: {error}") from error
 
+    def delete(self, path: str) -> None:
+        """
+        Have Airflow delete something.
+
+        :raises HarnessError: If it refuses, or does not answer.
+        """
+        try:
+            response = self._session.delete(f"{self._url}{_PUBLIC_API}{path}", timeout=_SECONDS_PER_CALL)
+            response.raise_for_status()
+        except requests.RequestException as error:
+            raise HarnessError(f"Airflow did not delete {path}: {error}") from error
+
     def _log_in(self) -> bool:
         """Get a token, which Airflow 3.1 wants though everybody is an administrator. Tell whether there is one."""
         response = self._session.get(f"{self._url}/auth/token", timeout=_SECONDS_PER_CALL)

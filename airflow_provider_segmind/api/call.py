@@ -113,6 +113,8 @@ class Call(Generic[T]):
     :param request_id: The request that the call asks about.
     :param model: The model that the call runs.
     :param charged: Whether Segmind charges for it, so that it must not be sent twice.
+    :param resubmits: Whether Segmind's own 500 or 503 to a submit says that nothing was accepted: it may be sent
+        again then.
     :param needs_key: Whether the API key goes with it.
     :param limit: Bytes of the answer to read at most.
     :param timeout: Seconds from connecting to the last byte of the answer, if other than the connection's
@@ -129,6 +131,7 @@ class Call(Generic[T]):
     request_id: str | None = None
     model: str | None = None
     charged: bool = False
+    resubmits: bool = True
     needs_key: bool = True
     limit: int = JSON_LIMIT
     timeout: float | None = None

@@ -11,6 +11,7 @@ from airflow_provider_segmind.api.request_ids import read_request_id
 from airflow_provider_segmind.exceptions import InvalidParameterError
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_WHOSE = {"parameters": "the model's parameters", "inputs": "the workflow's inputs"}
 
 
 def check_model(model: object) -> str:
@@ -22,6 +23,17 @@ def check_model(model: object) -> str:
     )
 
 
+def check_workflow(workflow: object) -> str:
+    """Return the id or slug of a PixelFlow workflow if it can be one."""
+    if isinstance(workflow, str) and _SLUG.fullmatch(workflow):
+        return workflow
+    raise InvalidParameterError(
+        "workflow",
+        "must be the id of a workflow, as its API page has it, such as '66cec9a38aeef98f887211f1-v1', not "
+        f"{workflow!r}",
+    )
+
+
 def check_request_id(request_id: object) -> str:
     """Return the id of a request if it can be one."""
     checked = read_request_id(request_id)
@@ -30,17 +42,21 @@ def check_request_id(request_id: object) -> str:
     raise InvalidParameterError("request_id", f"must be a request id, as a submit returns it, not {request_id!r}")
 
 
-def check_parameters(parameters: object) -> Mapping[str, Any]:
-    """Return the parameters of a model if they can be sent as JSON."""
+def check_parameters(parameters: object, argument: str = "parameters") -> Mapping[str, Any]:
+    """
+    Return the parameters of a model if they can be sent as JSON.
+
+    :param argument: What the user calls them, for messages.
+    """
     if not isinstance(parameters, Mapping):
         raise InvalidParameterError(
-            "parameters", f"must be a dict of the model's parameters, not {type(parameters).__name__}"
+            argument, f"must be a dict of {_WHOSE[argument]}, not {type(parameters).__name__}"
         )
     for name, value in parameters.items():
         if not isinstance(name, str):
-            raise InvalidParameterError("parameters", f"names must be strings, not {name!r}")
+            raise InvalidParameterError(argument, f"names must be strings, not {name!r}")
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
-            raise InvalidParameterError(f"parameters[{name!r}]", f"cannot be sent as JSON: {error}") from None
+            raise InvalidParameterError(f"{argument}[{name!r}]", f"cannot be sent as JSON: {error}") from None
     return parameters

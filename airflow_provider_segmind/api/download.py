@@ -42,12 +42,12 @@ class Download:
     The download of one file.
 
     :param most_bytes: More than these are not fetched.
-    :param request_id: Whose output it is, for messages.
+    :param request_id: Whose output it is, for messages; None if that is not known.
     :param age: Seconds since its request was submitted; 0 if that is not known. A missing output counts as deleted
         only if it is old.
     """
 
-    def __init__(self, most_bytes: int, request_id: str, *, age: float = 0.0) -> None:
+    def __init__(self, most_bytes: int, request_id: str | None, *, age: float = 0.0) -> None:
         self.received = 0
         """Bytes that were handed out, without a content encoding."""
         self.content_type = ""

@@ -73,7 +73,7 @@ def error_for(call: Call[Any], response: Response) -> SegmindError:
 def _error_type(call: Call[Any], response: Response, detail: str) -> type[SegmindError]:
     status = response.status
     if status >= 500 or status in GAVE_UP:
-        resubmit = status in RESUBMIT_AFTER and _is_own_error(response)
+        resubmit = call.resubmits and status in RESUBMIT_AFTER and _is_own_error(response)
         return SubmitUnresolvedError if call.charged and not resubmit else ServerError
     if status == 404:
         if call.request_id is not None:

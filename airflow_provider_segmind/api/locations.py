@@ -175,41 +175,48 @@ def is_file(value: object) -> bool:
     return value.partition("://")[0].lower() in _STORAGES
 
 
-def check_no_files(parameters: Mapping[str, Any], remedy: str, names: Sequence[str] = ()) -> None:
+def check_no_files(
+    parameters: Mapping[str, Any], remedy: str, names: Sequence[str] = (), argument: str = "parameters"
+) -> None:
     """
     Check that Segmind does not get the name of a file in place of the file.
 
     :param remedy: What to do about one.
     :param names: The parameters whose files are uploaded.
+    :param argument: What the user calls the parameters, for messages.
     :raises InvalidParameterError: If a parameter is a file, or a list with one, and is not among the names.
     """
     for name, value in parameters.items() if isinstance(parameters, Mapping) else ():
         for part in as_list(value) if name not in names else ():
             if is_file(part):
                 raise InvalidParameterError(
-                    f"parameters[{name!r}]",
+                    f"{argument}[{name!r}]",
                     f"is a file that Segmind cannot fetch: {safe_repr(str(part))}. "
                     f"{remedy.format(name=repr(name))}, or give a URL",
                 )
 
 
-def check_locations(parameters: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
+def check_locations(
+    parameters: Mapping[str, Any], names: Sequence[str], argument: str = "parameters"
+) -> Mapping[str, Any]:
     """
     Return a model's parameters, tidied, if those of these names are locations, lists of locations, or None.
+
+    :param argument: What the user calls the parameters, for messages.
 
     :raises InvalidParameterError: If one is not, or is missing.
     """
     if not isinstance(parameters, Mapping):
-        raise InvalidParameterError(
-            "parameters", f"must be a dict of the model's parameters, not {type(parameters).__name__}"
-        )
+        raise InvalidParameterError(argument, f"must be a dict of {argument}, not {type(parameters).__name__}")
     tidied = dict(parameters)
     for name in names:
         if name not in parameters:
             raise InvalidParameterError(
-                "upload", f"there is no parameter {name!r}; the parameters are {sorted(map(str, parameters))}"
+                "upload",
+                f"there is no {argument.removesuffix('s')} {name!r}; the {argument} are "
+                f"{sorted(map(str, parameters))}",
             )
-        value, quoted = parameters[name], f"parameters[{name!r}]"
+        value, quoted = parameters[name], f"{argument}[{name!r}]"
         if isinstance(value, (list, tuple)):
             tidied[name] = [check_location(quoted, part) for part in value]
         elif value is not None:

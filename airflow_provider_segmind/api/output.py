@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_segmind.api.documents import Allowance, read_text
 from airflow_provider_segmind.api.media_url import is_web_address
 from airflow_provider_segmind.api.text import first_names
 from airflow_provider_segmind.exceptions import UnusableOutputError
@@ -16,6 +17,9 @@ MOST_OUTPUTS = 100
 """Files of one request that are stored. Models make four or so: a result with more is a mistake or an attack."""
 
 _ADDRESSES = ("https://", "http://", "data:")
+_NAME, _VALUE = "keyname", "value"
+"""Of an output of a workflow, in the list of them that a result has as a JSON text: Segmind's documentation."""
+
 _DEEPEST_URL = 4
 """Levels of objects around an address; those that were seen have two."""
 
@@ -25,15 +29,49 @@ def model_output(result: RequestReport) -> Any:
     Return what the model made: a URL, a list of URLs, text, or whatever the model's ``output`` is.
 
     The address of the ``video`` where there is one, as for Kling; else ``output``, which Segmind promises for
-    every model; where that is empty, the addresses of the ``images``, and the whole body at last.
+    every model, and which is a dict for a workflow; where that is empty, the addresses of the ``images``, and the
+    whole body at last.
     """
     video = _url(result.body.get("video"))
     if video is not None:
         return video
+    outputs = workflow_outputs(result)
+    if outputs is not None:
+        return outputs
     output = result.body.get("output")
     if output not in (None, "", [], {}):
         return output
     return _urls(result.body.get("images")) or result.body
+
+
+def workflow_outputs(result: RequestReport) -> dict[str, Any] | None:
+    """
+    Return the outputs of a run of a workflow by their names; None if the result has another form.
+
+    Segmind writes them as a JSON text: ``[{"keyname": "image", "value": "https://…"}]``. An output without a name
+    is called by its number, from 1. Of several with the same name, the second is called ``name_2``, and so on.
+    """
+    text = result.body.get("output")
+    listed = text
+    if isinstance(text, str):
+        if not text.lstrip().startswith("[") or f'"{_NAME}"' not in text:
+            return None
+        try:
+            listed = read_text(text, Allowance())
+        except ValueError:
+            return None
+    if not isinstance(listed, list) or not listed or not all(map(_is_workflow_output, listed)):
+        return None
+    outputs: dict[str, Any] = {}
+    for number, each in enumerate(listed, start=1):
+        name = str(each[_NAME]) or str(number)
+        same = sum(name == other or other.startswith(f"{name}_") for other in outputs)
+        outputs[name if name not in outputs else f"{name}_{same + 1}"] = each.get(_VALUE)
+    return outputs
+
+
+def _is_workflow_output(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get(_NAME), str) and _VALUE in value
 
 
 def video_url(result: RequestReport) -> str:
@@ -63,12 +101,16 @@ def output_urls(result: RequestReport) -> list[str]:
     Return the addresses of all files that the model made, each one once.
 
     They are in ``video``, ``output`` or ``images``. If there is none, whatever the result describes by an object
-    with a ``url`` is a file, such as ``{"audio": {"url": …}}``: models differ in the names that they use.
+    with a ``url`` is a file, such as ``{"audio": {"url": …}}``: models differ in the names that they use. Of a
+    workflow, each value that is an address, or a list of addresses, is a file.
 
     :raises UnusableOutputError: If there are none, or more than 100.
     """
     video = _url(result.body.get("video"))
     found = [video] if video else _urls(result.body.get("output")) or _urls(result.body.get("images"))
+    outputs = None if found else workflow_outputs(result)
+    for value in outputs.values() if outputs else ():
+        found += _urls(value) or list(_files(value, _DEEPEST_URL))
     found = found or list(_files(result.body, _DEEPEST_URL))
     distinct = list(dict.fromkeys(found))
     if not distinct:
@@ -86,6 +128,8 @@ def output_text(result: RequestReport) -> str | None:
     body = result.body
     output = body.get("output")
     if not isinstance(output, str) or not output.strip() or output.strip().lower().startswith(_ADDRESSES):
+        return None
+    if workflow_outputs(result) is not None:
         return None
     has_files = _url(body.get("video")) or _urls(body.get("images")) or any(_files(body, _DEEPEST_URL))
     return None if has_files else output

@@ -105,7 +105,7 @@ def choose_backends(context: Context, output_path: object, output_conn_id: str |
     """
     stored = context.get("task_state_store")
     task_state = TaskStateBackend(stored) if stored is not None else None
-    folder = _configured_folder()
+    folder = records_folder()
     if folder is not None:
         return Backends(Memory.CLEARS, RecordFile(context["ti"], folder, OPTION, administrators=True), task_state)
     if task_state is not None and not does_clear_forget():
@@ -116,7 +116,12 @@ def choose_backends(context: Context, output_path: object, output_conn_id: str |
     return Backends(Memory.RETRIES, task_state) if task_state is not None else Backends(Memory.NONE)
 
 
-def _configured_folder() -> Location | None:
+def records_folder() -> Location | None:
+    """
+    Return the folder of ``[segmind] records_path``; None if the deployment does not set it.
+
+    :raises InvalidParameterError: If it cannot be used.
+    """
     path = (conf.get(SECTION, PATH_OPTION, fallback="") or "").strip()
     if not path:
         return None

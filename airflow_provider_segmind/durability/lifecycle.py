@@ -30,7 +30,8 @@ UnresolvedSubmit     MatchesTaken         UnresolvedSubmit                    al
 UnresolvedSubmit     AmbiguousMatches     ReadyToSubmit                       the user chose to pay twice rather
 UnresolvedSubmit     AmbiguousMatches     Failed                              several may be it, or one hardly is
 UnresolvedSubmit     NoMatch              ReadyToSubmit                       Segmind never accepted it
-UnresolvedSubmit     NoMatch              Failed                              a second one is unresolved, too
+UnresolvedSubmit     NoMatch              Failed                              a second one is unresolved, too; or
+                                                                              the history shows no workflows
 UnresolvedSubmit     HistoryUnreadable    ReadyToSubmit                       the user accepts to pay twice
 UnresolvedSubmit     HistoryUnreadable    Failed                              it may have been accepted
 UnresolvedSubmit     RecordChanged        Idle                                the same event came before
@@ -347,7 +348,15 @@ class AmbiguousMatches:
 
 @dataclass(frozen=True)
 class NoMatch:
-    """The history was read to its end, and has no matching request."""
+    """
+    The history was read to its end, and has no matching request.
+
+    :param is_conclusive: Whether it would have one, if there were a request. It is not known of workflows.
+    :param resubmit: Whether the user chose to submit again if the history cannot tell, and perhaps to pay twice.
+    """
+
+    is_conclusive: bool = True
+    resubmit: bool = False
 
 
 @dataclass(frozen=True)
@@ -622,7 +631,14 @@ def _submit_without_answer(state: UnresolvedSubmit) -> str:
     return f"the submit to {state.model} at {state.name} had no clear answer"
 
 
-def _after_no_match(state: UnresolvedSubmit, _event: NoMatch | HistoryUnreadable | AmbiguousMatches) -> State:
+def _after_no_match(state: UnresolvedSubmit, event: NoMatch | HistoryUnreadable | AmbiguousMatches) -> State:
+    if isinstance(event, NoMatch) and not (event.is_conclusive or event.resubmit or state.is_given_up):
+        error = SubmitUnresolvedError(
+            f"{_submit_without_answer(state)}. The request history does not show it, but Segmind does not say "
+            "whether runs of workflows are there: it may have been accepted, and charged",
+            submit=state.name,
+        )
+        return Failed(error, is_unresolved=True)
     if state.submits >= MOST_SUBMITS:
         error = SubmitUnresolvedError(
             f"{state.submits} submits to {state.model} had no clear answer, the last one at {state.name}, and the "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from airflow_provider_segmind.api.output import MOST_OUTPUTS
 from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.delivery import Memory
 from airflow_provider_segmind.durability.backends import OPTION, Backend, Backends, choose_backends
+from airflow_provider_segmind.durability.expense import Expense, read_expenses
 from airflow_provider_segmind.durability.record import RecordState, RequestRecord
 from airflow_provider_segmind.durability.record_file import facts_of_parameters, moment_of
 from airflow_provider_segmind.exceptions import SegmindError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 KEY = "segmind_request"
 UPLOADS_KEY = "segmind_uploads"
 OUTPUTS_KEY = "segmind_outputs"
+EXPENSES_KEY = "segmind_expenses"
 UPLOADS_VERSION = 1
 OUTPUT_VERSION = 1
 """Of the forms that are kept under these keys; see docs/upgrades.md. The record has its own."""
@@ -204,6 +206,34 @@ class RecordStore:
         if self._backend is not None:
             self._delete_quietly(KEY, self._backends.current)
             self._delete_quietly(KEY, self._backends.former)
+
+    def read_expenses(self) -> tuple[Expense, ...]:
+        """
+        Return what this task has spent and reserved, if its spending is limited.
+
+        :raises SegmindError: If that cannot be read: another submit might exceed the limit.
+        """
+        for backend in (self._backends.current, self._backends.former):
+            if backend is None:
+                continue
+            backend.refresh()
+            document = backend.read(EXPENSES_KEY)
+            if document is not None:
+                try:
+                    return read_expenses(document)
+                except SegmindError as error:
+                    remedy = f"To count from the beginning, delete {EXPENSES_KEY!r} from {backend.where}"
+                    raise SegmindError(f"{error.detail}. {remedy}", request_id=error.request_id) from error
+        return ()
+
+    def write_expenses(self, expenses: Sequence[Expense]) -> None:
+        """
+        Write down what this task has spent and reserved.
+
+        :raises Exception: If that is not possible.
+        """
+        if self._backends.current is not None:
+            self._backends.current.write(EXPENSES_KEY, [each.as_json() for each in expenses])
 
     def read_counted(self) -> object:
         """Return the id of the last request whose cost was counted; None if there is none."""

@@ -12,8 +12,8 @@ from airflow_provider_segmind.api.follow import Unfinished
 from airflow_provider_segmind.api.history_search import Confidence, HistoryMatches
 from airflow_provider_segmind.api.rate_limited_submit import RateLimitedSubmit
 from airflow_provider_segmind.api.text import one_line, without_login
-from airflow_provider_segmind.api.unresolved_submit import HISTORY_LAG, UnresolvedSubmit
-from airflow_provider_segmind.api.usual_duration import latest_usual_duration
+from airflow_provider_segmind.api.unresolved_submit import HISTORY_LAG, UnresolvedSubmit, submit_name
+from airflow_provider_segmind.api.usual_duration import latest_usual_duration, variant_of
 from airflow_provider_segmind.compat import Stats
 from airflow_provider_segmind.durability.claims import Claims
 from airflow_provider_segmind.durability.lifecycle import (
@@ -51,10 +51,12 @@ from airflow_provider_segmind.durability.lifecycle import (
     record_to_store,
 )
 from airflow_provider_segmind.durability.record import RecordState, RequestRecord
+from airflow_provider_segmind.durability.spending import LONGEST_RESERVATION, Spending
 from airflow_provider_segmind.durability.store import RecordStore
 from airflow_provider_segmind.exceptions import (
     PASSING_TROUBLE,
     RateLimitedError,
+    RecordUnavailableError,
     RequestExpiredError,
     RequestFailedError,
     SegmindError,
@@ -93,6 +95,8 @@ class Submission:
     :param expected_duration: Seconds that a request usually takes, if the user said so.
     :param given_up: Returns what the user has given up, as ``abandon_request`` names it. Is asked only if there is
         something to give up.
+    :param is_workflow: Whether it is a run of a workflow. A history without it says nothing then.
+    :param spending: What the task may still spend; None for a task without a limit.
     :ivar state: Where the request is in its life, see :mod:`airflow_provider_segmind.durability.lifecycle`.
     """
 
@@ -111,12 +115,16 @@ class Submission:
         resubmit_changed: bool = False,
         expected_duration: float | None = None,
         given_up: Callable[[], Collection[str]] = tuple,
+        is_workflow: bool = False,
+        spending: Spending | None = None,
     ) -> None:
         self._hook = hook
         self._store = store
         self._claims = claims
         self._inputs = inputs
         self._model = inputs.model
+        self._is_workflow = is_workflow
+        self._spending = spending
         self._check_output = check_output
         self._max_tries = max_tries
         self._timeout = timeout
@@ -225,14 +233,19 @@ class Submission:
         if state.reason:
             log.info("Submitting again: %s", state.reason)
         self._check_output()
+        self._check_spending()
         try:
             urls = self._upload_files()
             has_turn, self._has_turn = self._has_turn, False
             self._hook.wait_to_submit(has_turn=has_turn)  # before the intent: a wait may be interrupted
         except RateLimitedError as error:
             return self._rate_limit_reached(error)
+        sent_at = time.time()
+        self._reserve(sent_at)
         if self._has_been_overtaken():
             log.warning("Another attempt of this task has submitted meanwhile. Going by what it has written down.")
+            if self._spending is not None:
+                self._spending.free(submit=submit_name(sent_at))
             return RecordChanged()
         sent = self._inputs.sent(urls)
         self._store.describe_parameters(self._inputs.parameters)
@@ -240,7 +253,7 @@ class Submission:
             RecordState.SUBMITTING,
             self._model,
             self._inputs.fingerprint,
-            sent_at=time.time(),
+            sent_at=sent_at,
             max_tries=self._max_tries,
             written_fingerprint=self._inputs.given,
             sent_fingerprint=sent.fingerprint,
@@ -250,17 +263,48 @@ class Submission:
         )
         return InputsReady(intent, self._inputs.with_urls(urls), self._record)
 
+    def _check_spending(self) -> None:
+        """Check before anything is uploaded that a request is within the limits."""
+        if self._spending is None:
+            return
+        if self._record is None and self._store.remembers:
+            self._spending.free_unaccepted()  # no attempt has come as far as its intent
+        self._spending.check(self._model, variant_of(self._inputs.parameters))
+
+    def _reserve(self, sent_at: float) -> None:
+        """Reserve what the submit may cost: before the intent, which the next attempt would search for."""
+        if self._spending is None:
+            return
+        submit = submit_name(sent_at)
+        self._spending.reserve(submit, self._model, variant_of(self._inputs.parameters))
+        if time.time() - sent_at > LONGEST_RESERVATION:  # a search looks for a request of that time
+            self._spending.free(submit=submit)
+            raise RecordUnavailableError("writing down what the request may cost took too long")
+
     def _submit(self, state: Submitting) -> Event:
+        """Send the POST, and note what it may cost or that it costs nothing."""
+        event = self._send(state)
+        if self._spending is not None:
+            submit = submit_name(state.intent.sent_at)
+            if isinstance(event, Accepted):
+                self._spending.accept(submit, event.request_id)
+            elif isinstance(event, (Refused, RateLimitReached)):
+                self._spending.free(submit=submit)
+        return event
+
+    def _send(self, state: Submitting) -> Event:
         """Send the POST. It is the charge."""
         try:
-            accepted = self._hook.submit(self._model, state.parameters)
+            submit = self._hook.submit_workflow if self._is_workflow else self._hook.submit
+            accepted = submit(self._model, state.parameters)
         except SubmitUnresolvedError as error:
             self._count("unresolved")
             terms = self._search_terms()
             log.warning(
-                "%s. Looking for it in the request history. That it was never accepted is certain after %.0f s; "
+                "%s. Looking for it in the request history. %s is certain after %.0f s; "
                 "expected_duration can shorten that.",
                 error.facts,
+                "That it is not there" if self._is_workflow else "That it was never accepted",
                 terms.history_lag,
             )
             return NoAnswer(terms)
@@ -292,6 +336,8 @@ class Submission:
             found = poll_request(state.request_id, time.time() - state.record.sent_at, self._hook)
         except RequestFailedError as error:
             self._store.forget_uploads()  # it may have failed because one is gone
+            if self._spending is not None:
+                self._spending.free(request_id=state.request_id)
             return SeenFailed(error)
         except RequestExpiredError:
             if state.is_given_up:
@@ -326,13 +372,17 @@ class Submission:
                 request_id,
                 _WORDS[matches.confidence],
             )
+            if self._spending is not None:
+                self._spending.accept(submit.name, request_id)
             return MatchClaimed(request_id, self._record)
         if matches.request_ids:
             log.info("All matching requests belong to other instances of the task. Searching again.")
             return MatchesTaken(matches.request_ids, self._search_terms())
         if matches.trouble is not None:
             return HistoryUnreadable(matches.trouble, self._resubmit_unresolved)
-        return NoMatch()
+        if self._spending is not None and not (self._is_workflow or submit.is_given_up):
+            self._spending.free(submit=submit.name)  # Segmind has never accepted it
+        return NoMatch(is_conclusive=not self._is_workflow, resubmit=self._resubmit_unresolved)
 
     def _is_ambiguous(self, submit: UnresolvedSubmit, free: Sequence[str], confidence: Confidence) -> bool:
         """
@@ -387,10 +437,15 @@ class Submission:
             self._store.write(record)
         self._record = record if self._store.remembers else None
 
+    @property
+    def _reservation_limit(self) -> float:
+        """Seconds that a submit may be sent after the time by which it is named."""
+        return LONGEST_RESERVATION if self._spending is not None and self._spending.is_limited else 0.0
+
     def _search_terms(self) -> SearchTerms:
         return SearchTerms(
             now=time.time(),
-            answer_limit=self._hook.submit_duration_limit,
+            answer_limit=self._hook.submit_duration_limit + self._reservation_limit,
             history_lag=HISTORY_LAG
             + latest_usual_duration(self._model, self._inputs.parameters, self._expected_duration),
             is_mapped=self._claims.is_mapped,

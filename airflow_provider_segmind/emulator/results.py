@@ -86,6 +86,8 @@ def output_urls(job: Job, base: str) -> list[str]:
     if job.model.modality is Modality.IMAGE:
         count = int(job.parameters.get("samples", 1))
         return [f"{base}/outputs/{job.request_id}-{index}.png" for index in range(count)]
+    if job.model.modality is Modality.WORKFLOW:
+        return [f"{base}/outputs/{job.request_id}-0.png"]
     return []
 
 
@@ -149,7 +151,9 @@ def _mock(job: Job, base: str) -> dict[str, Any]:
 
 
 def _workflow(job: Job, base: str) -> dict[str, Any]:
-    return {"output": json.dumps([{"keyname": "output", "value": f"Emulated run of {job.model.slug}"}])}
+    (url,) = output_urls(job, base)
+    outputs = {"output": f"Emulated run of {job.model.slug}", "image": url}
+    return {"output": json.dumps([{"keyname": name, "value": value} for name, value in outputs.items()])}
 
 
 _OUTPUTS: dict[Modality, Callable[[Job, str], dict[str, Any]]] = {

@@ -70,7 +70,7 @@ async def output(call: Call) -> Answer:
         return errors.not_found("media")
     if match[3] == "mp4" and job.model.modality is Modality.VIDEO:
         return Answer(content_type="video/mp4", file=await call.state.videos.file(job))
-    if match[3] == "png" and job.model.modality is Modality.IMAGE and match[2] is not None:
+    if match[3] == "png" and job.model.modality in (Modality.IMAGE, Modality.WORKFLOW) and match[2] is not None:
         index = int(match[2])
         if index < int(job.parameters.get("samples", 1)):
             return Answer(content_type="image/png", body=image_bytes(job.seed + index))

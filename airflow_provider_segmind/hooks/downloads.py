@@ -50,7 +50,9 @@ _OF_REQUESTS = requests.RequestException
 log = logging.getLogger(__name__)
 
 
-def fetch_file(url: str, download: Download, connection: SegmindConnection, request_id: str) -> Iterator[bytes]:
+def fetch_file(
+    url: str, download: Download, connection: SegmindConnection, request_id: str | None
+) -> Iterator[bytes]:
     """
     Download a file: yield it piece by piece, and resume it where a connection broke. Sleeps between attempts.
 
@@ -82,7 +84,7 @@ class _Fetching:
     """The requests for one file."""
 
     def __init__(
-        self, url: str, download: Download, connection: SegmindConnection, request_id: str, pace: Pace
+        self, url: str, download: Download, connection: SegmindConnection, request_id: str | None, pace: Pace
     ) -> None:
         self._url = url
         self._download = download
@@ -233,7 +235,7 @@ class _Checked(_Watched):
     """A connection that checks each address of its host before it connects to it."""
 
     media_rules: MediaRules
-    request_id: str
+    request_id: str | None
     plain: bool
 
     def _new_conn(self) -> socket.socket:

@@ -1,8 +1,8 @@
 """
 Driving the generators of ``api``: doing what their steps say, with each answer given back.
 
-``drive`` does so in a worker, ``drive_async`` on the event loop of the triggerer, so that both wait alike. Neither
-sends anything that is charged.
+``drive`` does so in a worker, ``drive_on_loop`` on the event loop of the triggerer, so that both wait alike.
+Neither sends anything that is charged.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_provider_segmind.api.early_results import EarlyResults
 from airflow_provider_segmind.api.expectation import UNKNOWN, Experience
@@ -28,12 +28,10 @@ from airflow_provider_segmind.api.follow import (
 from airflow_provider_segmind.api.moments import utc
 from airflow_provider_segmind.api.schedule import FIRST_POLL, KeyLoad, first_wait, next_wait
 from airflow_provider_segmind.exceptions import RequestTimeoutError, SegmindError
-from airflow_provider_segmind.hooks.per_loop import PerLoop
 
 if TYPE_CHECKING:
     from airflow_provider_segmind.api.answers import RequestReport
     from airflow_provider_segmind.api.call import Call
-    from airflow_provider_segmind.hooks.segmind import SegmindAsyncHook, SegmindHook
 
 EXPERIENCE = Experience()
 """What this process has seen of the durations of requests. Each follow adds to it."""
@@ -54,6 +52,34 @@ LONGEST_SHORT_WAIT = 15.0
 log = logging.getLogger(__name__)
 
 _early_results: dict[str, EarlyResults] = {}
+
+T = TypeVar("T")
+
+
+class BlockingSender(Protocol):
+    """What a wait in a worker needs of a SegmindHook, which has waits itself."""
+
+    segmind_conn_id: str
+
+    @property
+    def request_interval(self) -> float:
+        """Seconds between two requests at least."""
+
+    def send(self, call: Call[T]) -> T:
+        """Send a call once."""
+
+
+class NonblockingSender(Protocol):
+    """What a wait on an event loop needs of a SegmindAsyncHook."""
+
+    segmind_conn_id: str
+
+    @property
+    def load(self) -> KeyLoad:
+        """How scarce the key's turns are."""
+
+    async def send(self, call: Call[T]) -> T:
+        """Send a call once, when it is its turn."""
 
 
 def early_results(segmind_conn_id: str) -> EarlyResults:
@@ -89,7 +115,7 @@ def log_wait(request: FollowedRequest, where: str) -> None:
     )
 
 
-def wait_for(request: FollowedRequest, hook: SegmindHook) -> RequestReport:
+def wait_for(request: FollowedRequest, hook: BlockingSender) -> RequestReport:
     """
     Wait in this thread until a request is COMPLETED, and return its result.
 
@@ -108,7 +134,7 @@ def wait_for(request: FollowedRequest, hook: SegmindHook) -> RequestReport:
     return found
 
 
-def wait_shortly(request: FollowedRequest, hook: SegmindHook) -> RequestReport | None:
+def wait_shortly(request: FollowedRequest, hook: BlockingSender) -> RequestReport | None:
     """
     Wait in this thread for a request that is usually done in less than 10 s, and return its result.
 
@@ -132,7 +158,7 @@ def wait_shortly(request: FollowedRequest, hook: SegmindHook) -> RequestReport |
         return None
 
 
-def fetch_completed(request_id: str, hook: SegmindHook) -> RequestReport:
+def fetch_completed(request_id: str, hook: BlockingSender) -> RequestReport:
     """
     Return the result of a request that is COMPLETED: from its record, or from the history if that has expired.
 
@@ -145,7 +171,7 @@ def fetch_completed(request_id: str, hook: SegmindHook) -> RequestReport:
 
 
 def poll_request(
-    request_id: str, age: float, hook: SegmindHook, *, by_result: bool = False
+    request_id: str, age: float, hook: BlockingSender, *, by_result: bool = False
 ) -> RequestReport | Unfinished:
     """
     Poll a request once.
@@ -162,7 +188,7 @@ def poll_request(
     return found
 
 
-def drive(steps: Generator[Any, Any, Any], hook: SegmindHook) -> Any:
+def drive(steps: Generator[Any, Any, Any], hook: BlockingSender) -> Any:
     """Do what the steps of a generator of ``api`` say until they end, and return what they return."""
     outcome: Any = None
     asked = None
@@ -187,7 +213,7 @@ def _log_look(wait: Wait, request_id: str | None, warn: Callable[[str], object])
         log.debug("%s: %s. The next look is due in %.1f s", about, wait.seen, wait.seconds)
 
 
-def _carry_out(step: Any, hook: SegmindHook) -> Any:
+def _carry_out(step: Any, hook: BlockingSender) -> Any:
     """Sleep, or send a call: return its answer or the error that it ended in."""
     if isinstance(step, Wait):
         time.sleep(max(step.seconds, hook.request_interval))
@@ -198,68 +224,37 @@ def _carry_out(step: Any, hook: SegmindHook) -> Any:
         return error
 
 
-def follow_in_triggerer(request: FollowedRequest, hook: SegmindAsyncHook) -> Generator[Any, Any, Any]:
+def follow_in_triggerer(request: FollowedRequest, hook: NonblockingSender) -> Generator[Any, Any, Any]:
     """Return the steps of a wait that shares the key with the others on the event loop."""
     early = early_results(hook.segmind_conn_id)
     return follow(request, time.time, EXPERIENCE, early, lambda: hook.load)
 
 
-async def drive_async(
-    begin: Callable[[SegmindAsyncHook], Generator[Any, Any, Any]],
-    segmind_conn_id: str,
-    warn: Callable[[str], object],
+async def drive_on_loop(
+    steps: Generator[Any, Any, Any], hook: NonblockingSender, warn: Callable[[str], object]
 ) -> Any:
     """
-    Do the same on the event loop.
+    Do the same on an event loop.
 
-    :param begin: Returns the steps.
     :param warn: Is called with each remark that is worth a line in the log.
     """
     outcome: Any = None
     asked = None
-    async with await load_async_hook(segmind_conn_id) as hook:
-        steps = begin(hook)
-        while True:
-            try:
-                step = advance(steps, outcome)
-            except StopIteration as end:
-                return end.value
-            outcome = None  # an answer may be large, and an error holds all that it passed through
-            if isinstance(step, Wait):
-                _log_look(step, asked, warn)
-                await asyncio.sleep(step.seconds)
-            else:
-                asked = step.request_id
-                outcome = await _send(step, hook)
+    while True:
+        try:
+            step = advance(steps, outcome)
+        except StopIteration as end:
+            return end.value
+        outcome = None  # an answer may be large, and an error holds all that it passed through
+        if isinstance(step, Wait):
+            _log_look(step, asked, warn)
+            await asyncio.sleep(step.seconds)
+        else:
+            asked = step.request_id
+            outcome = await _send(step, hook)
 
 
-async def load_async_hook(segmind_conn_id: str) -> SegmindAsyncHook:
-    """
-    Import the hook of the triggerer, and return one.
-
-    Its modules are imported in a thread: the event loop would stand still for 0.2 s. Once, though a thousand
-    triggers may start together, as what all of them need at once stays with the process.
-    """
-    global _hook_class
-    if _hook_class is None:
-        async with _importing.here():
-            if _hook_class is None:
-                _hook_class = await asyncio.to_thread(_import_hook_class)
-    return _hook_class(segmind_conn_id)
-
-
-_hook_class: type[SegmindAsyncHook] | None = None
-_importing: PerLoop[asyncio.Lock] = PerLoop(asyncio.Lock)
-
-
-def _import_hook_class() -> type[SegmindAsyncHook]:
-    import airflow_provider_segmind.hooks.nonblocking  # noqa: F401 - what the hook needs first is imported here, too
-    from airflow_provider_segmind.hooks.segmind import SegmindAsyncHook
-
-    return SegmindAsyncHook
-
-
-async def _send(call: Call[Any], hook: SegmindAsyncHook) -> Any:
+async def _send(call: Call[Any], hook: NonblockingSender) -> Any:
     try:
         return await hook.send(call)
     except SegmindError as error:

@@ -111,6 +111,10 @@ class NonblockingTransport:
         """Return what the connection's key may send."""
         return (await self._get_recent_snapshot()).budget
 
+    async def get_connection(self) -> SegmindConnection:
+        """Return the connection, looked up within the last five minutes."""
+        return (await self._get_recent_snapshot()).connection
+
     @property
     def load(self) -> KeyLoad:
         """How scarce the turns of the key are. Each user waits for a request, or for a turn to submit one."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -20,22 +22,33 @@ from airflow_provider_segmind.api.answers import (
     SyncAnswer,
 )
 from airflow_provider_segmind.api.call import MOST_SENDS, Call
+from airflow_provider_segmind.api.checks import check_model, check_parameters, check_request_id
+from airflow_provider_segmind.api.usual_duration import variant_of
+from airflow_provider_segmind.api.values import LARGEST, read_number
 from airflow_provider_segmind.compat import BaseHook
-from airflow_provider_segmind.exceptions import SegmindError
+from airflow_provider_segmind.exceptions import InvalidParameterError, SegmindError
 from airflow_provider_segmind.hooks import form
 from airflow_provider_segmind.hooks.blocking import BlockingTransport
 from airflow_provider_segmind.hooks.lookup import look_up
 from airflow_provider_segmind.hooks.names import CONNECTION_TYPE, DEFAULT_CONNECTION_ID
+from airflow_provider_segmind.hooks.saving import LARGEST_FILE, local_path, save
 from airflow_provider_segmind.hooks.service_check import check_services
 from airflow_provider_segmind.hooks.worker_turns import LONGEST_TEST_WAIT
 
 if TYPE_CHECKING:
+    from os import PathLike
+    from pathlib import Path
+
     from airflow_provider_segmind.api.download import Download
+    from airflow_provider_segmind.api.follow import FollowedRequest
     from airflow_provider_segmind.api.schedule import KeyLoad
     from airflow_provider_segmind.hooks.budget import Budget
     from airflow_provider_segmind.hooks.nonblocking import NonblockingTransport
 
 T = TypeVar("T")
+
+DEFAULT_TIMEOUT = 900.0
+"""Seconds for which a hook waits for a request."""
 
 LONGEST_RETRY_PAUSE = 1.0
 """Seconds between two attempts at most."""
@@ -125,6 +138,18 @@ class SegmindHook(BaseHook):
         """
         return self._send_with_retries(calls.submit(model, parameters))
 
+    def submit_workflow(self, workflow: str, inputs: Mapping[str, Any]) -> SubmittedRequest:
+        """
+        Submit a run of a PixelFlow workflow. **Each one is a new charge** once it completes; there is no cancel.
+
+        Unlike a model's, it is sent again only if no connection was made: never after an answer.
+
+        :param workflow: Its id or slug, as its API page has it.
+        :param inputs: What that page lists.
+        :raises SubmitUnresolvedError: If it is unknown whether Segmind accepted it.
+        """
+        return self._send_with_retries(calls.submit_workflow(workflow, inputs))
+
     def get_status(self, request_id: str) -> RequestReport:
         """Return the state of a request, which may be FAILED."""
         return self._send_with_retries(calls.status(request_id))
@@ -166,7 +191,7 @@ class SegmindHook(BaseHook):
         """
         return self._send_with_retries(calls.upload(data_urls))
 
-    def fetch(self, url: str, download: Download, request_id: str) -> Iterator[bytes]:
+    def fetch(self, url: str, download: Download, request_id: str | None) -> Iterator[bytes]:
         """
         Download an output: yield it piece by piece, without the API key, only from hosts that the connection
         allows, and resuming where a connection broke.
@@ -177,6 +202,67 @@ class SegmindHook(BaseHook):
         from airflow_provider_segmind.hooks.downloads import fetch_file  # only a task that stores its output
 
         return fetch_file(url, download, self._transport.connection, request_id)
+
+    def wait(self, request_id: str, timeout: float = DEFAULT_TIMEOUT) -> RequestReport:
+        """
+        Wait in this process until a request is COMPLETED, and return its result. Free.
+
+        It asks when an answer is likely, first after three seconds. Lost connections, server errors and rate
+        limits are waited out. To wait without a process, use SegmindRequestSensor.
+
+        :param request_id: Of a request that anything has submitted.
+        :param timeout: Seconds from now after which to give up. The request itself is not cancelled.
+        :raises RequestFailedError: If it FAILED, and so was not charged.
+        :raises RequestTimeoutError: If it has not ended in time.
+        :raises RequestExpiredError: If Segmind has no record of it, and the request history does not either.
+        """
+        from airflow_provider_segmind.hooks.driving import wait_for  # only what waits
+
+        return wait_for(_followed(request_id, timeout), self)
+
+    def run(self, model: str, parameters: Mapping[str, Any], timeout: float = DEFAULT_TIMEOUT) -> RequestReport:
+        """
+        Submit a request, wait in this process until it is COMPLETED, and return its result.
+
+        **Each run is a new charge**, and nothing remembers it: a task that is retried or cleared after the submit
+        pays again. Set ``retries=0``, or use ``@task.segmind`` or an operator, which pay once.
+
+        :param model: The model's slug.
+        :param parameters: What the model's page lists.
+        :param timeout: Seconds from now after which to give up. The error names the request, which is not
+            cancelled: :meth:`wait` continues with it, and pays nothing more.
+        :raises SegmindError: As :meth:`submit` and :meth:`wait` do.
+        """
+        from airflow_provider_segmind.hooks.driving import wait_for  # only what waits
+
+        return wait_for(_submitted(self, model, parameters, timeout), self)
+
+    def download(
+        self,
+        url: str,
+        path: str | PathLike[str],
+        request_id: str | None = None,
+        max_output_bytes: int = LARGEST_FILE,
+    ) -> Path:
+        """
+        Save an output to a file of this machine: whole, or not at all. A file that is there is replaced. Free.
+
+        Only hosts that the connection allows are asked, without the API key (docs/videos.md). The caller answers
+        for the path: ``[segmind] allowed_local_paths`` is about operators and sensors.
+
+        :param url: Where a result says that the output is. Segmind deletes it after seven days.
+        :param path: Of the file. Its folder must be there.
+        :param request_id: For errors, if it is known.
+        :param max_output_bytes: The most that the file may have. Default 2 GiB.
+        :return: The path.
+        :raises OutputError: If it cannot be had whole.
+        :raises InvalidParameterError: If the path is a URI or a folder.
+        """
+        from airflow_provider_segmind.api.download import Download  # only what fetches outputs
+
+        target = local_path(path)
+        save(self.fetch(url, Download(max_output_bytes, request_id), request_id), target)
+        return target
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask each of the three addresses something that is free, and return which of them failed, if one did."""
@@ -238,6 +324,48 @@ class SegmindAsyncHook:
         """
         return await self._get_transport().send(call)
 
+    async def wait(self, request_id: str, timeout: float = DEFAULT_TIMEOUT) -> RequestReport:  # noqa: ASYNC109
+        """Wait until a request is COMPLETED, and return its result, as :meth:`SegmindHook.wait` does. Free."""
+        return await self._follow(_followed(request_id, timeout))
+
+    async def run(
+        self,
+        model: str,
+        parameters: Mapping[str, Any],
+        timeout: float = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - as of SegmindHook
+    ) -> RequestReport:
+        """
+        Submit a request and wait, as :meth:`SegmindHook.run` does. **Each run is a new charge.**
+
+        Never call it in a trigger: Airflow may run a trigger twice, and would pay twice.
+        """
+        worker = await self._make_blocking_hook()
+        return await self._follow(await asyncio.to_thread(_submitted, worker, model, parameters, timeout))
+
+    async def download(
+        self,
+        url: str,
+        path: str | PathLike[str],
+        request_id: str | None = None,
+        max_output_bytes: int = LARGEST_FILE,
+    ) -> Path:
+        """Save an output to a file of this machine, as :meth:`SegmindHook.download` does, in a thread. Free."""
+        worker = await self._make_blocking_hook()
+        return await asyncio.to_thread(worker.download, url, path, request_id, max_output_bytes)
+
+    async def _follow(self, request: FollowedRequest) -> RequestReport:
+        from airflow_provider_segmind.hooks.driving import drive_on_loop, follow_in_triggerer  # only what waits
+
+        found: RequestReport = await drive_on_loop(follow_in_triggerer(request, self), self, log.warning)
+        return found
+
+    async def _make_blocking_hook(self) -> SegmindHook:
+        """Return a hook for a thread, which cannot look the connection up itself."""
+        hook = SegmindHook(self.segmind_conn_id)
+        connection = await self._get_transport().get_connection()
+        vars(hook)["_transport"] = BlockingTransport(connection, self.segmind_conn_id)
+        return hook
+
     async def get_budget(self) -> Budget:
         """Return what the key may send, shared by all hooks with this key on the event loop."""
         return await self._get_transport().get_budget()
@@ -251,6 +379,40 @@ class SegmindAsyncHook:
         if self._transport is None:
             raise RuntimeError("SegmindAsyncHook is used outside of 'async with'")
         return self._transport
+
+
+def _followed(
+    request_id: str, timeout: float, model: str | None = None, variant: str | None = None
+) -> FollowedRequest:
+    """
+    Return a request to wait for from now on.
+
+    :raises InvalidParameterError: If the id or the timeout is wrong.
+    """
+    from airflow_provider_segmind.api.follow import FollowedRequest  # only what waits
+
+    now = time.time()
+    return FollowedRequest(
+        check_request_id(request_id), now, now + _check_timeout(timeout), model=model, variant=variant
+    )
+
+
+def _check_timeout(timeout: float) -> float:
+    checked = read_number(timeout, 0, LARGEST)
+    if not checked:
+        problem = f"must be a positive number of seconds, {LARGEST:,.0f} at most, not {timeout!r}"
+        raise InvalidParameterError("timeout", problem)
+    return checked
+
+
+def _submitted(hook: SegmindHook, model: str, parameters: Mapping[str, Any], timeout: float) -> FollowedRequest:
+    """Submit a request, which is a charge, and return it to be waited for."""
+    _check_timeout(timeout)
+    check_model(model)
+    check_parameters(parameters)
+    request_id = hook.submit(model, parameters).request_id
+    log.info("Submitted request %s to %s", request_id, model)  # the only way back to what is paid for
+    return _followed(request_id, timeout, model, variant_of(parameters))
 
 
 def _error_of(state: tenacity.RetryCallState) -> BaseException | None:

@@ -43,6 +43,18 @@ def small_file(location: Location, *, name: str, conn_name: str, always_allowed:
     return _Object(storage, path_in(storage, name, location), location.scheme)
 
 
+def names_in(folder: Location, *, name: str, conn_name: str) -> list[str]:
+    """
+    Return the names of the files in a folder that an administrator has chosen, as they are at this moment.
+
+    The arguments and errors are those of ``small_file``. None are in a folder that does not exist.
+    """
+    if folder.is_local:
+        return disk.names_beside(_administrators_file(folder))
+    storage = open_file_system(name, folder, conn_name)
+    return bucket.names_beginning_with(storage, path_in(storage, name, folder), "")
+
+
 def _administrators_file(location: Location) -> AllowedFile:
     return AllowedFile(os.path.realpath(location.folder.key), (), location.name)
 

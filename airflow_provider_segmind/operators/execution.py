@@ -11,6 +11,7 @@ from airflow_provider_segmind.compat import read_variable
 from airflow_provider_segmind.delivery import VARIABLE
 from airflow_provider_segmind.durability.claims import Claims
 from airflow_provider_segmind.durability.record import RecordState
+from airflow_provider_segmind.durability.spending import Spending, spending_of
 from airflow_provider_segmind.durability.store import RecordStore
 from airflow_provider_segmind.durability.submission import Submission, finish
 from airflow_provider_segmind.exceptions import SegmindError
@@ -48,6 +49,7 @@ class Execution:
     :param inputs: Returns the model's parameters and the files among them, if they are needed.
     :param output_name: Returns the name of the output as far as a parameter gives it; None if none does.
     :param output_kinds: Beginnings of the media types that the model's outputs have.
+    :param is_workflow: Whether ``model`` is a workflow.
     """
 
     def __init__(
@@ -59,6 +61,8 @@ class Execution:
         inputs: Callable[[Options], Inputs],
         output_name: Callable[[], str | None],
         output_kinds: tuple[str, ...] = ("",),
+        *,
+        is_workflow: bool = False,
     ) -> None:
         self.context = context
         self.model = model
@@ -73,6 +77,7 @@ class Execution:
         self._read_inputs = inputs
         self._read_output_name = output_name
         self._output_kinds = output_kinds
+        self._is_workflow = is_workflow
         self.has_summary = False
         """Whether the XCom ``summary`` is there."""
         self._claims = Claims(context)
@@ -125,8 +130,22 @@ class Execution:
                 expected_duration=self.expected_duration,
                 resubmit_changed=self._resubmit_changed,
                 given_up=self._read_given_up,
+                is_workflow=self._is_workflow,
+                spending=self.spending,
             )
         return self._submission
+
+    @cached_property
+    def spending(self) -> Spending:
+        """What the task may still spend."""
+        options = self.options
+        return spending_of(
+            self.context,
+            self.store,
+            max_cost=options.max_cost,
+            max_cost_per_run=options.max_cost_per_run,
+            expected_cost=options.expected_cost,
+        )
 
     def _read_given_up(self) -> tuple[str, ...]:
         """

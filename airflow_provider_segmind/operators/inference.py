@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_segmind.api.answers import RequestReport
-    from airflow_provider_segmind.compat import Context, ObjectStoragePath, XComArg
+    from airflow_provider_segmind.compat import BaseOperatorLink, Context, ObjectStoragePath, XComArg
     from airflow_provider_segmind.hooks.segmind import SegmindHook
     from airflow_provider_segmind.operators.running import InferenceRun
     from airflow_provider_segmind.signatures import TaskArguments
@@ -58,9 +58,9 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
     An error that no retry can fix (a rejected key, wrong parameters, no credits, blocked content) fails at once.
 
     Templated is what says which model runs, on what, for whom and to where: ``model``, ``parameters``, ``upload``,
-    ``expected_duration``, the paths and the connections; and ``abandon_request``. How the task waits is not:
-    ``timeout``, ``deferrable``, ``max_output_bytes`` and the others are values that are checked when the DAG is
-    parsed. A DAG whose ``model`` is a template sets them for the slowest model and the largest output.
+    ``expected_duration``, the costs, the paths and the connections; and ``abandon_request``. How the task waits is
+    not: ``timeout``, ``deferrable``, ``max_output_bytes`` and the others are values that are checked when the DAG
+    is parsed. A DAG whose ``model`` is a template sets them for the slowest model and the largest output.
 
     Each Asset among the task's ``outlets`` gets an event whose extra has ``url``, ``output_path``, ``request_id``,
     ``model`` and ``cost``; each AssetAlias an event with the URI of each stored file.
@@ -104,6 +104,14 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         the time that the model usually takes, and slower again if it takes longer.
     :param expected_duration: Seconds that a request usually takes, if you know better. Default: what this process
         has seen of the model, before that 144.5 s for Kling O1, and anything from seconds to minutes for others.
+    :param expected_cost: USD that a request costs at most, which the limits reserve before its submit. Default:
+        what such a request has cost so far, where the limit is counted; before that 0.91 for Kling O1, 1.82 with
+        ``duration=10``, and unknown for others (docs/spending.md#what-a-request-may-cost).
+    :param max_cost: USD that this task instance may cost, over all attempts and clears. A submit that would exceed
+        it fails the task, and nothing is charged. It needs a record (docs/spending.md).
+    :param max_cost_per_run: USD that all tasks of a DAG run with this argument may cost together. Default: the
+        deployment's option ``[segmind] max_cost_per_run``, if it is set; of both, the lower one counts. It needs
+        ``[segmind] records_path``, and the price of a request (docs/spending.md#a-limit-for-a-dag-run).
     :param durable: If False, nothing is remembered from one attempt to the next (docs/records.md).
     :param check_parameters: What to do if the parameters of a request that is about to be submitted do not fit the
         model's entry in Segmind's public catalogue: ``"warn"`` logs a warning for each that does not; ``"error"``
@@ -134,6 +142,9 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         "name_output_after",
         "segmind_conn_id",
         "expected_duration",
+        "expected_cost",
+        "max_cost",
+        "max_cost_per_run",
         "abandon_request",
     )
     text_fields: ClassVar[Sequence[str]] = (
@@ -143,9 +154,12 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
     output_kinds: ClassVar[tuple[str, ...]] = ("",)
     """Beginnings of the media types that the model's outputs have: all, if the model is not known."""
 
+    is_workflow: ClassVar[bool] = False
+    """Whether ``model`` is the id of a workflow."""
+
     template_fields_renderers = {"parameters": "json"}  # noqa: RUF012 - as in BaseOperator
     ui_color = "#e8e4fb"
-    operator_extra_links = (SegmindOutputLink(), SegmindModelLink())
+    operator_extra_links: tuple[BaseOperatorLink, ...] = (SegmindOutputLink(), SegmindModelLink())
 
     def __init__(
         self,
@@ -165,6 +179,9 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         timeout: float = DEFAULT_TIMEOUT,
         poll_interval: float | None = None,
         expected_duration: float | str | XComArg | None = None,
+        expected_cost: float | str | XComArg | None = None,
+        max_cost: float | str | XComArg | None = None,
+        max_cost_per_run: float | str | XComArg | None = None,
         durable: bool = True,
         check_parameters: Literal["warn", "error", "off"] = "warn",
         on_unresolved_submit: Literal["fail", "resubmit"] = "fail",
@@ -189,6 +206,9 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         self.timeout = timeout
         self.poll_interval = poll_interval
         self.expected_duration: Any = expected_duration
+        self.expected_cost: Any = expected_cost
+        self.max_cost: Any = max_cost
+        self.max_cost_per_run: Any = max_cost_per_run
         self.durable = durable
         self.check_parameters = check_parameters
         self.on_unresolved_submit = on_unresolved_submit

@@ -64,6 +64,14 @@ class KlingImageToVideoOperator(SegmindInferenceOperator):
         the time that the model usually takes, and slower again if it takes longer.
     :param expected_duration: Seconds that a request usually takes, if you know better. Default: what this process
         has seen of the model, before that 144.5 s for Kling O1, and anything from seconds to minutes for others.
+    :param expected_cost: USD that a request costs at most, which the limits reserve before its submit. Default:
+        what such a request has cost so far, where the limit is counted; before that 0.91 for Kling O1, 1.82 with
+        ``duration=10``, and unknown for others (docs/spending.md#what-a-request-may-cost).
+    :param max_cost: USD that this task instance may cost, over all attempts and clears. A submit that would exceed
+        it fails the task, and nothing is charged. It needs a record (docs/spending.md).
+    :param max_cost_per_run: USD that all tasks of a DAG run with this argument may cost together. Default: the
+        deployment's option ``[segmind] max_cost_per_run``, if it is set; of both, the lower one counts. It needs
+        ``[segmind] records_path``, and the price of a request (docs/spending.md#a-limit-for-a-dag-run).
     :param durable: If False, nothing is remembered from one attempt to the next (docs/records.md).
     :param check_parameters: What to do if the parameters of a request that is about to be submitted do not fit the
         model's entry in Segmind's public catalogue: ``"warn"`` logs a warning for each that does not; ``"error"``
@@ -118,6 +126,9 @@ class KlingImageToVideoOperator(SegmindInferenceOperator):
         timeout: float = DEFAULT_TIMEOUT,
         poll_interval: float | None = None,
         expected_duration: float | str | XComArg | None = None,
+        expected_cost: float | str | XComArg | None = None,
+        max_cost: float | str | XComArg | None = None,
+        max_cost_per_run: float | str | XComArg | None = None,
         durable: bool = True,
         check_parameters: Literal["warn", "error", "off"] = "warn",
         on_unresolved_submit: Literal["fail", "resubmit"] = "fail",
@@ -146,6 +157,9 @@ class KlingImageToVideoOperator(SegmindInferenceOperator):
             timeout=timeout,
             poll_interval=poll_interval,
             expected_duration=expected_duration,
+            expected_cost=expected_cost,
+            max_cost=max_cost,
+            max_cost_per_run=max_cost_per_run,
             durable=durable,
             check_parameters=check_parameters,
             on_unresolved_submit=on_unresolved_submit,

@@ -13,6 +13,7 @@ from airflow_provider_segmind.arguments import (
     names,
     names_given_up,
     one_of,
+    optional_amount,
     optional_one_of,
     optional_output_path,
     optional_seconds,
@@ -31,6 +32,9 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "timeout": seconds,
     "poll_interval": optional_seconds,
     "expected_duration": optional_seconds,
+    "expected_cost": optional_amount,
+    "max_cost": optional_amount,
+    "max_cost_per_run": optional_amount,
     "durable": flag,
     "check_parameters": check_mode,
     "on_unresolved_submit": one_of("fail", "resubmit"),
@@ -56,6 +60,9 @@ class Options:
     timeout: float
     poll_interval: float | None
     expected_duration: float | None
+    expected_cost: float | None
+    max_cost: float | None
+    max_cost_per_run: float | None
     durable: bool
     check_parameters: str
     on_unresolved_submit: str
@@ -81,6 +88,9 @@ class Options:
             raise InvalidParameterError(
                 "name_output_after", "needs an output_path that is a folder: text with a slash at its end"
             )
+
+        if self.max_cost is not None and not self.durable:
+            raise InvalidParameterError("max_cost", "needs durable=True, to know what earlier attempts have spent")
 
         if self.if_output_exists != "replace" and not self.is_output_name_known:
             raise InvalidParameterError(

@@ -51,6 +51,7 @@ from airflow_provider_segmind.exceptions import (
     InvalidParameterError,
     OutputGoneError,
     RequestExpiredError,
+    RequestFailedError,
     SegmindError,
     SubmitUnresolvedError,
     UnusableOutputError,
@@ -113,6 +114,7 @@ class InferenceTask(Protocol):
     do_xcom_push: bool
     outlets: list[Any]
     output_kinds: ClassVar[tuple[str, ...]]
+    is_workflow: ClassVar[bool]
 
     @property
     def hook(self) -> SegmindHook:
@@ -180,6 +182,10 @@ class InferenceRun:
         """Whether Airflow resumes the task with what has ended an earlier attempt: this one starts over."""
         return is_for_an_earlier_attempt(next_kwargs, self._context)
 
+    def undelivered_id(self) -> str | None:
+        """Return the id of a request that an earlier attempt has paid for, and that is not delivered."""
+        return self._record_store().read_undelivered_id()
+
     def fail_broken_off(self, error: Exception) -> NoReturn:
         """
         Fail a task whose deferral Airflow has ended. It must not lead to another charge.
@@ -230,6 +236,7 @@ class InferenceRun:
             self._read_inputs,
             self._task.output_name,
             self._task.output_kinds,
+            is_workflow=self._task.is_workflow,
         )
 
     def _read_inputs(self, options: Options) -> Inputs:
@@ -347,6 +354,7 @@ class InferenceRun:
         self.request_id = result.request_id
         charged = Delivered(self._task.model, result, None)
         count_once(charged, execution.store)  # whatever becomes of the output
+        execution.spending.charge(charged.figure("cost"), request_id=result.request_id)
         # Before the output is looked at and stored, which may fail: the URL of what is paid for must be findable.
         self._push(execution, charged, result=execution.options.push_result)
         try:
@@ -393,6 +401,8 @@ class InferenceRun:
             error.submit = error.submit or execution.store.read_unresolved_name()
         self.request_id = known or error.request_id
         count_failure(self._task.model, error)
+        if isinstance(error, RequestFailedError):
+            execution.spending.free(request_id=error.request_id)  # Segmind does not charge it
         if error.request_id is not None and isinstance(error, _NOTHING_MORE_TO_GET):
             execution.finish(Submitted(error.request_id, sent_at=0), OutputLost())
         raise_task_failure(

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from airflow_provider_segmind.api.answers import RequestReport, RequestState
 from airflow_provider_segmind.api.portable import make_portable
 from airflow_provider_segmind.api.text import one_line
-from airflow_provider_segmind.arguments import seconds
+from airflow_provider_segmind.api.unresolved_submit import submit_name
+from airflow_provider_segmind.api.usual_duration import variant_of
+from airflow_provider_segmind.api.values import read_number
+from airflow_provider_segmind.arguments import optional_amount, seconds
 from airflow_provider_segmind.compat import AirflowFailException
 from airflow_provider_segmind.delivery import (
     error_for_airflow,
@@ -21,7 +24,15 @@ from airflow_provider_segmind.delivery import (
     raise_in_place_of,
     raise_task_failure,
 )
-from airflow_provider_segmind.exceptions import HISTORY, INTERRUPTED, SegmindError, runbook
+from airflow_provider_segmind.durability.spending import Spending, spending_of
+from airflow_provider_segmind.durability.store import RecordStore
+from airflow_provider_segmind.exceptions import (
+    HISTORY,
+    INTERRUPTED,
+    SegmindError,
+    SubmitUnresolvedError,
+    runbook,
+)
 from airflow_provider_segmind.lineage.assets import add_asset_extras
 from airflow_provider_segmind.lineage.delivered import Delivered
 from airflow_provider_segmind.lineage.metrics import count, count_failure
@@ -42,6 +53,9 @@ class SyncTask(Protocol):
 
     model: str
     timeout: float
+    expected_cost: object
+    max_cost: object
+    max_cost_per_run: object
     check_parameters: str
     execution_timeout: timedelta | None
     do_xcom_push: bool
@@ -80,11 +94,15 @@ class SyncRun:
                 parameters,
                 self._task.hook,
             )
+            spending, submit = self._spending(), submit_name(time.time())
+            spending.reserve(submit, self._task.model, variant_of(parameters))
         except SegmindError as error:
             self._fail(error)
         try:
             answer = self._task.hook.run_sync(self._task.model, parameters, self._time_left(timeout))
         except SegmindError as error:
+            if not isinstance(error, SubmitUnresolvedError):
+                spending.free(submit=submit)
             self._fail(error)
         except BaseException as error:  # what stops a task from outside is not an Exception
             raise AirflowFailException(
@@ -92,6 +110,9 @@ class SyncRun:
                 f"have been charged: look in {HISTORY} before you clear the task. {runbook(INTERRUPTED)}"
             ) from error
         try:
+            if answer.request_id:
+                spending.accept(submit, answer.request_id)
+            spending.charge(read_number(answer.metrics.get("cost"), 0), submit=submit)
             return self._deliver(answer)
         except BaseException as error:
             if isinstance(error, SegmindError):
@@ -104,6 +125,11 @@ class SyncRun:
             if isinstance(error, SegmindError):
                 raise_in_place_of(error, error_for_airflow(error, message, AirflowFailException))
             raise AirflowFailException(f"{message} {runbook(INTERRUPTED)}") from error
+
+    def _spending(self) -> Spending:
+        costs = ("expected_cost", "max_cost", "max_cost_per_run")
+        given = {name: optional_amount(name, getattr(self._task, name)) for name in costs}
+        return spending_of(self._context, RecordStore(self._context, durable=True), **given)
 
     def _fail(self, error: SegmindError) -> NoReturn:
         count_failure(self._task.model, error)

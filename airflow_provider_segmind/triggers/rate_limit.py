@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_segmind.api.forms import MAPPING, Form
 from airflow_provider_segmind.api.rate_limited_submit import RateLimitedSubmit
 from airflow_provider_segmind.exceptions import RateLimitedError, SegmindError, UnreachableError
-from airflow_provider_segmind.hooks.driving import load_async_hook
+from airflow_provider_segmind.hooks.loading import load_async_hook
 from airflow_provider_segmind.triggers.base import SubmitTrigger
 from airflow_provider_segmind.triggers.events import rate_limit_event
 

@@ -17,7 +17,8 @@ from airflow_provider_segmind.api.follow import (
 )
 from airflow_provider_segmind.api.forms import DURATION, FLAG, MOMENT, NUMBER, REQUEST_ID, WORD, Form
 from airflow_provider_segmind.exceptions import SENSOR, SegmindError, still_running
-from airflow_provider_segmind.hooks.driving import drive_async, follow_in_triggerer
+from airflow_provider_segmind.hooks.driving import follow_in_triggerer
+from airflow_provider_segmind.hooks.loading import drive_async
 from airflow_provider_segmind.triggers.base import SegmindTrigger
 from airflow_provider_segmind.triggers.events import completed_event, error_event
 

@@ -10,7 +10,7 @@ from airflow_provider_segmind.api.forms import MAPPING, Form
 from airflow_provider_segmind.api.history_search import LONGEST_SEARCH_QUEUE, HistoryMatches, search_history
 from airflow_provider_segmind.api.unresolved_submit import UnresolvedSubmit
 from airflow_provider_segmind.exceptions import HISTORY, SegmindError, SubmitUnresolvedError
-from airflow_provider_segmind.hooks.driving import drive_async
+from airflow_provider_segmind.hooks.loading import drive_async
 from airflow_provider_segmind.triggers.base import SubmitTrigger
 from airflow_provider_segmind.triggers.events import search_event
 

@@ -27,7 +27,30 @@ PICTURES = {
 def test_picture(airflow: Watched, page: Page, tmp_path: Path, name: str) -> None:
     task_id, scheme = PICTURES[name]
     show(airflow, page, task_id, scheme)
-    picture = Path(os.environ.get("SCREENSHOTS") or tmp_path) / f"{name}.png"
+    take(page, tmp_path, name)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_picture_of_the_account(airflow: Watched, page: Page, tmp_path: Path, scheme: Any) -> None:
+    page.add_init_script(f"localStorage.setItem('theme', '{scheme}')")
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 1280, "height": 1300})
+    page.goto(airflow.account, wait_until="commit")
+    account = page.get_by_role("region", name="Segmind", exact=True)
+    expect(account.get_by_role("listitem").first).to_be_visible()
+    take(page, tmp_path, f"account-{scheme}")
+
+
+def test_picture_of_an_approval(airflow: Watched, page: Page, tmp_path: Path) -> None:
+    page.add_init_script("localStorage.setItem('theme', 'light')")
+    page.goto(airflow.question(1), wait_until="commit")
+    expect(page.get_by_role("link", name="Watch the clip")).to_be_visible()
+    take(page, tmp_path, "approval-light")
+
+
+def take(page: Page, folder: Path, name: str) -> None:
+    """Write a picture of what the page shows."""
+    picture = Path(os.environ.get("SCREENSHOTS") or folder) / f"{name}.png"
     picture.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=picture)
     assert picture.stat().st_size > LEAST_BYTES

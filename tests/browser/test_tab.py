@@ -215,7 +215,7 @@ def test_it_is_accessible(airflow: Watched, page: Page, task_id: str, scheme: An
     tab = page.get_by_role("region", name="Segmind", exact=True)
     expect(tab.get_by_role("heading", name="Request").first).to_be_visible()
     assert page.locator("html").get_attribute("class").split().count(scheme) == 1
-    found = Axe().run(page, ".segmind-tab")
+    found = Axe().run(page, ".segmind-app")
     assert found.violations_count == 0, found.generate_report()
 
 

@@ -21,6 +21,21 @@ class Watched:
     cluster: Cluster
     media: Run
     waiting: Run
+    approving: Run
+    """Its two clips wait for a person."""
+
+    nobodys: str
+    """A request that was submitted without Airflow."""
+
+    def question(self, map_index: int) -> str:
+        """Return the address of the page where a person approves a clip."""
+        task = f"{self.tab(self.approving, 'review.approve', map_index)}"
+        return task.replace("/plugin/segmind", "/required_actions")
+
+    @property
+    def account(self) -> str:
+        """The address of the page in the navigation."""
+        return f"{self.cluster.url}/plugin/segmind-account"
 
     def tab(self, run: Run, task_id: str, map_index: int = -1) -> str:
         """Return the address of the tab of a task."""

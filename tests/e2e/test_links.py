@@ -19,20 +19,38 @@ pytestmark = pytest.mark.timeout(SECONDS_FOR_ALL + 60, method="signal")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """A run of the DAG, which has ended. Segmind's host of outputs is out of order."""
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """An Airflow. Segmind's host of outputs is out of order."""
     folder = tmp_path_factory.mktemp("cluster")
     (folder / "dags").mkdir()
     shutil.copy(DAGS / "links.py", folder / "dags")
-    segmind = EmulatedSegmind(latency=1.0, fault=["on=media,status=404"])
+    segmind = EmulatedSegmind(
+        latency=1.0,
+        model=["stuck-model=video"],
+        fault=["on=media,status=404", "on=submit,model=stuck-model,outcome=stuck"],
+    )
     settings = {"SEGMIND__ALLOWED_LOCAL_PATHS": folder}
     with Cluster(
         folder, dags=folder / "dags", segmind=segmind, settings=settings, seconds=SECONDS_FOR_ALL
     ) as cluster:
-        run = cluster.run("links", {"folder": str(folder)})
-        cluster.until("the run to end", run.has_ended)
-        yield run
+        yield cluster
     assert processes_below(folder) == []
+
+
+@pytest.fixture(scope="module")
+def run(cluster: Cluster) -> Run:
+    """A run of the DAG, which has ended."""
+    run = cluster.run("links", {"folder": str(cluster.folder)})
+    cluster.until("the run to end", run.has_ended)
+    return run
+
+
+def test_a_task_that_waits_has_a_link_to_its_model(cluster: Cluster) -> None:
+    run = cluster.run("links_of_a_wait")
+    cluster.until("a wait", lambda: [row.state for row in run.rows()] == ["deferred"])
+    links = run.links("stuck")
+    assert links["Segmind model"] == "https://www.segmind.com/models/stuck-model"
+    assert not links["Segmind output"]
 
 
 def test_each_task_ended_as_planned(run: Run) -> None:

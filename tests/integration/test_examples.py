@@ -16,6 +16,7 @@ from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.hooks.segmind import SegmindHook
 
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
+APPROVAL = Path(__file__).parents[1] / "e2e" / "test_approval.py"
 Run = Callable[..., dict[str, Any]]
 
 
@@ -104,6 +105,17 @@ def test_one_dag_submits_and_another_waits(emulator: RunningEmulator, run_exampl
     assert emulator.ledger()["submits"] == 1
 
 
+def test_a_clip_of_each_product_with_the_prompt_of_a_function(
+    emulator: RunningEmulator, run_example: Run, tmp_path: Path
+) -> None:
+    made = run_example("segmind_taskflow", clips=str(tmp_path), style="{{ conn.prod_db.password }}")
+    assert {task.state for task in made.values()} == {"success"}
+    assert names_in(tmp_path) == ["lamp.jpg.mp4", "mug.jpg.mp4", "plant.jpg.mp4"]
+    sent = [charge["parameters"] for charge in emulator.ledger()["charges"]]
+    assert sorted(each["duration"] for each in sent) == [5, 5, 10]
+    assert all(each["prompt"].endswith("{{ conn.prod_db.password }}") for each in sent)
+
+
 @pytest.mark.parametrize(("least", "state"), [(50, "success"), (1000, "failed")])
 def test_the_budget_is_checked_once(emulator: RunningEmulator, run_example: Run, least: float, state: str) -> None:
     assert run_example("segmind_budget_check", min_credits=least)["enough"].state == state
@@ -113,6 +125,14 @@ def test_any_model(emulator: RunningEmulator, run_example: Run) -> None:
     tasks = run_example("segmind_any_model")
     assert tasks["run_model"].state == "success"
     assert emulator.ledger()["charges"][0]["parameters"] == {"sleep": 2, "credits": 0.000001}
+
+
+def test_a_workflow(emulator: RunningEmulator, run_example: Run) -> None:
+    tasks = run_example("segmind_workflow")
+    assert {task.state for task in tasks.values()} == {"success"}
+    (charge,) = emulator.ledger()["charges"]
+    assert (charge["model"], set(charge["parameters"])) == ("66cec9a38aeef98f887211f1-v1", {"input_image"})
+    assert tasks["report"].value == [f"{name}: {value}" for name, value in tasks["draw"].value.items()]
 
 
 def test_a_fast_model_once_there_are_credits(emulator: RunningEmulator, run_example: Run) -> None:
@@ -151,7 +171,7 @@ def test_the_dag_of_the_readme_can_be_read(readme_dag: str) -> None:
     assert read["find_images"]
 
 
-def test_every_example_is_tested_here() -> None:
-    tested = Path(__file__).read_text()
+def test_every_example_is_tested_here_or_needs_a_person() -> None:
+    tested = Path(__file__).read_text() + APPROVAL.read_text()
     for example in EXAMPLES.glob("*.py"):
         assert all(f'"{dag_id}"' in tested for dag_id in re.findall(r'dag_id="(\w+)"', example.read_text()))

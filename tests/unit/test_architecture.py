@@ -28,6 +28,7 @@ MAY_NOT_USE = {
     "testing": {"airflow", "requests", "aiohttp", "urllib3"},
     "media": {"requests", "aiohttp", "urllib3"},
     "triggers": {"requests", "aiohttp", "urllib3"},
+    "decorators": {"requests", "aiohttp", "urllib3"},
     "operators": {"requests", "aiohttp", "urllib3"},
     "sensors": {"requests", "aiohttp", "urllib3"},
 }

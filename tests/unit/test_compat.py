@@ -5,7 +5,7 @@ from __future__ import annotations
 import pkgutil
 import subprocess
 import sys
-from pathlib import Path
+from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,10 +13,11 @@ import pytest
 
 import airflow_provider_segmind
 from airflow_provider_segmind import compat
+from tests.examples import loadable_examples
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "example_dags").glob("*.py"))
-NOT_FOR_ALL = {"openlineage", "__main__"}
-"""One needs an extra, the other one starts the emulator."""
+EXAMPLES = loadable_examples()
+NOT_FOR_ALL = {"openlineage", "__main__", *(() if find_spec("fastapi") else ("web",))}
+"""One needs an extra, one starts the emulator, and one is for the API server of Airflow 3."""
 MODULES = [
     each.name
     for each in pkgutil.walk_packages(airflow_provider_segmind.__path__, f"{airflow_provider_segmind.__name__}.")

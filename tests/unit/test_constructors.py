@@ -20,7 +20,7 @@ import pytest
 import airflow_provider_segmind
 from airflow_provider_segmind.compat import BaseOperator
 
-ROOMS = ("operators", "sensors")
+ROOMS = ("decorators", "operators", "sensors")
 BAD = {
     "check(field)": "is used",
     "check(self.field)": "is used",
@@ -109,7 +109,7 @@ def problems(init: ast.FunctionDef, fields: set[str], inherited: set[str]) -> It
 @pytest.mark.parametrize("task", tasks(), ids=lambda task: task.__name__)
 def test_a_constructor_leaves_templates_alone(task: Any) -> None:
     fields = set(task.template_fields)
-    inherited = set(getattr(task.__bases__[0], "template_fields", ()))
+    inherited = {field for base in task.__bases__ for field in getattr(base, "template_fields", ())}
     assert not [*problems(constructor(task), fields, inherited)]
 
 
@@ -117,7 +117,8 @@ def test_all_tasks_are_looked_at() -> None:
     names = {task.__name__ for task in tasks()}
     assert names >= {
         *("SegmindInferenceOperator", "KlingImageToVideoOperator", "SegmindSyncInferenceOperator"),
-        *("SegmindRequestSensor", "SegmindCreditsSensor"),
+        *("SegmindPixelFlowOperator", "SegmindRequestSensor", "SegmindCreditsSensor"),
+        "SegmindDecoratedOperator",
     }
 
 

@@ -412,3 +412,10 @@ def test_an_early_result_that_only_means_running_is_remembered_as_one() -> None:
     early.learn_unclear(answer, START, running=True)
     found = outcome_of(poll(ID, 100, early=early, now=START), answer)
     assert (found.state, found.by_result) == (RequestState.PROCESSING, True)
+
+
+def test_nothing_is_learned_of_an_early_result_while_the_status_is_down() -> None:
+    early = EarlyResults()
+    found = outcome_of(poll(ID, 100, early=early, now=START), UnclearAnswer("HTTP 425", True), ServerError("down"))
+    assert (found.state, early.understood) == ("", False)
+    assert not early.means_running(UnclearAnswer("HTTP 425", True))

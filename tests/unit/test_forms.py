@@ -32,8 +32,9 @@ from airflow_provider_segmind.api.rate_limited_submit import RateLimitedSubmit
 from airflow_provider_segmind.api.unresolved_submit import UnresolvedSubmit
 from airflow_provider_segmind.compat import AirflowFailException, TaskDeferred
 from airflow_provider_segmind.durability.claims import CLAIM_KEY, Claims
+from airflow_provider_segmind.durability.expense import Expense
 from airflow_provider_segmind.durability.record import RecordState, RequestRecord
-from airflow_provider_segmind.durability.store import KEY, OUTPUTS_KEY, UPLOADS_KEY, RecordStore
+from airflow_provider_segmind.durability.store import EXPENSES_KEY, KEY, OUTPUTS_KEY, UPLOADS_KEY, RecordStore
 from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.exceptions import (
     RateLimitedError,
@@ -45,6 +46,7 @@ from airflow_provider_segmind.exceptions import (
 from airflow_provider_segmind.media.storing import StoredOutput
 from airflow_provider_segmind.operators.inference import SegmindInferenceOperator
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
+from airflow_provider_segmind.operators.pixelflow import SegmindPixelFlowOperator
 from airflow_provider_segmind.sensors.request import SegmindRequestSensor
 from airflow_provider_segmind.triggers.deferral import deferral_timeout
 from airflow_provider_segmind.triggers.events import (
@@ -94,11 +96,23 @@ NAMES: list[tuple[str, dict[str, Any] | None, type, str]] = [
     (
         "airflow_provider_segmind.triggers.request.SegmindRequestTrigger",
         None,
+        SegmindPixelFlowOperator,
+        "execute_complete",
+    ),
+    (
+        "airflow_provider_segmind.triggers.unresolved_submit.SegmindUnresolvedSubmitTrigger",
+        {"on": "submit", "drop": "after"},
+        SegmindPixelFlowOperator,
+        "execute_after_search",
+    ),
+    (
+        "airflow_provider_segmind.triggers.request.SegmindRequestTrigger",
+        None,
         SegmindRequestSensor,
         "execute_complete",
     ),
 ]
-KEYS = ("segmind_request", "segmind_uploads", "segmind_outputs", "segmind_claim")
+KEYS = ("segmind_request", "segmind_uploads", "segmind_outputs", "segmind_expenses", "segmind_claim")
 """In Airflow's task state store, and in XCom."""
 
 REQUEST = "7d1c0b6e-1111-4222-8333-944445555666"
@@ -280,6 +294,15 @@ CASES: dict[str, Case] = {
             "sent_media": {},
             "is_given_up": False,
         },
+        may_submit=True,
+    ),
+    "expense": Case(
+        Expense(
+            "2026-11-23T10:00:00.250000Z", "clip[7]", "some-model", "duration=10", 0.91, True, REQUEST, "1" * 16
+        ).as_json,
+        lambda document: asdict(Expense.from_json(document)),
+        {"variant": "", "usd": None, "is_final": False, "request_id": None, "instance": ""},
+        named=True,
         may_submit=True,
     ),
     "rate_limited_submit": Case(
@@ -819,6 +842,8 @@ def operator_of(kind: type = SegmindInferenceOperator) -> Any:
     slow: dict[str, Any] = {"task_id": "run", "expected_duration": 60}
     if kind is KlingImageToVideoOperator:
         return kind(prompt="zoom", start_image_url="https://x.example/a.png", **slow)
+    if kind is SegmindPixelFlowOperator:
+        return kind(workflow="mock-workflow", inputs={"prompt": "a fox"}, **slow)
     return kind(model="mock-text", parameters={"prompt": "a fox"}, **slow)
 
 
@@ -844,7 +869,7 @@ def test_the_names_in_databases_stay(
 
 
 def test_the_keys_in_stores_stay() -> None:
-    assert (KEY, UPLOADS_KEY, OUTPUTS_KEY, CLAIM_KEY) == KEYS
+    assert (KEY, UPLOADS_KEY, OUTPUTS_KEY, EXPENSES_KEY, CLAIM_KEY) == KEYS
 
 
 @pytest.mark.parametrize("name", ["record_submitting", "record_submitted", "record_delivered"])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_segmind import links
+from airflow_provider_segmind.decorators.segmind import SegmindDecoratedOperator
 from airflow_provider_segmind.get_provider_info import get_provider_info
 from airflow_provider_segmind.operators.inference import SegmindInferenceOperator
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
+from airflow_provider_segmind.operators.pixelflow import SegmindPixelFlowOperator
 from airflow_provider_segmind.operators.sync import SegmindSyncInferenceOperator
 from airflow_provider_segmind.sensors.request import SegmindRequestSensor
 
@@ -70,7 +72,10 @@ def test_a_model_has_a_page() -> None:
 
 @pytest.mark.parametrize(
     "operator",
-    [KlingImageToVideoOperator, SegmindInferenceOperator, SegmindSyncInferenceOperator, SegmindRequestSensor],
+    [
+        *(KlingImageToVideoOperator, SegmindInferenceOperator, SegmindSyncInferenceOperator, SegmindRequestSensor),
+        SegmindDecoratedOperator,
+    ],
 )
 def test_every_link_of_an_operator_is_registered(operator: type) -> None:
     """Airflow 2.11 drops all links of an operator if one is not."""
@@ -78,3 +83,7 @@ def test_every_link_of_an_operator_is_registered(operator: type) -> None:
     given = {f"{type(link).__module__}.{type(link).__qualname__}" for link in operator.operator_extra_links}
     assert given <= set(registered)
     assert {link.name for link in operator.operator_extra_links} == {"Segmind output", "Segmind model"}
+
+
+def test_a_workflow_has_no_link_to_the_page_of_a_model() -> None:
+    assert [link.name for link in SegmindPixelFlowOperator.operator_extra_links] == ["Segmind output"]

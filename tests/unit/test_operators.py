@@ -56,6 +56,7 @@ def test_how_a_task_waits_is_not_a_template() -> None:
     assert fields == {
         *("model", "parameters", "upload", "name_output_after", "expected_duration", "segmind_conn_id"),
         *("input_conn_id", "output_path", "output_conn_id", "abandon_request"),
+        *("expected_cost", "max_cost", "max_cost_per_run"),
     }
 
 

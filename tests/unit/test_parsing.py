@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 from airflow_provider_segmind.api.follow import RECORD_LIFETIME
 from airflow_provider_segmind.sensors.request import DEFAULT_TIMEOUT
+from tests.examples import loadable_examples
 
 PACKAGE = "airflow_provider_segmind"
-EXAMPLES = sorted((Path(__file__).parents[2] / "example_dags").glob("*.py"))
+EXAMPLES = loadable_examples()
 
 HEAVY = (
     *("aiohttp", "aiolimiter", "asgiref", "boto3", "botocore", "certifi", "fsspec", "idna", "PIL", "redis"),
@@ -27,7 +27,10 @@ NOT_FOR_PARSING = (
 )
 """Modules of the provider that a task needs when it runs."""
 
-FOR_DAGS = ("operators.inference", "operators.kling", "operators.sync", "sensors.credits", "sensors.request")
+FOR_DAGS = (
+    *("decorators.segmind", "operators.inference", "operators.kling", "operators.sync"),
+    *("sensors.credits", "sensors.request"),
+)
 TRIGGERS = ("triggers.rate_limit", "triggers.request", "triggers.unresolved_submit")
 
 PRELUDE = f"""
@@ -42,9 +45,9 @@ def record(name, importer):
     if importer and importer.split(".")[0] == {PACKAGE!r}:
         asked_for.add(name)
 
-def recording_import(name, globals=None, *more):
+def recording_import(name, globals=None, *more, **named):
     record(name, (globals or {{}}).get("__name__"))
-    return imported(name, globals, *more)
+    return imported(name, globals, *more, **named)
 
 before = set(sys.modules)
 builtins.__import__ = recording_import

@@ -8,6 +8,7 @@ import pkgutil
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -42,6 +43,13 @@ def test_airflow_finds_the_provider_by_its_entry_point() -> None:
     (found,) = [point for point in entry_points(group="apache_airflow_provider") if "segmind" in point.value]
     assert found.load()() == INFO
     assert ProvidersManager().providers["airflow-provider-segmind"].version == __version__
+
+
+def test_airflow_finds_the_decorator_by_its_name() -> None:
+    (described,) = INFO["task-decorators"]
+    module, _, name = described["class-name"].rpartition(".")
+    found: Any = getattr(compat.task, described["name"])
+    assert found is getattr(importlib.import_module(module), name)
 
 
 @pytest.mark.parametrize(

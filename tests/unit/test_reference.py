@@ -59,6 +59,18 @@ def test_a_page_has_the_table_of_the_signature(page: Path, task: Any) -> None:
     assert page.read_text() == expected, "WRITE_REFERENCE=1 writes the table"
 
 
+@pytest.mark.parametrize(("page", "decorator", "operator"), [*TABLES["decorators"]()])
+def test_the_page_of_a_decorator_has_the_arguments_of_its_operator_too(
+    page: Path, decorator: Any, operator: Any
+) -> None:
+    expected = TABLES["with_table"](page.read_text(), decorator, operator)
+    if os.environ.get("WRITE_REFERENCE"):
+        page.write_text(expected)
+    assert page.read_text() == expected, "WRITE_REFERENCE=1 writes the table"
+    headings = re.findall(r"^## (.+)$", page.read_text(), re.MULTILINE)
+    assert headings[-5:] == ["Arguments", "XComs", "Cost", "Errors", "Assets and lineage"]
+
+
 @each_task
 def test_a_table_can_be_read_as_markdown(task: Any) -> None:
     lines = TABLES["table"](task).splitlines()
@@ -127,7 +139,10 @@ def test_kling_hands_on_what_it_takes() -> None:
         "timeout": 7.0,
         "poll_interval": 8.0,
         "expected_duration": 9.0,
-        "durable": False,
+        "expected_cost": 0.5,
+        "max_cost": 2.0,
+        "max_cost_per_run": 50.0,
+        "durable": True,
         "check_parameters": "error",
         "on_unresolved_submit": "resubmit",
         "on_changed_parameters": "continue",
@@ -136,14 +151,18 @@ def test_kling_hands_on_what_it_takes() -> None:
     }
     signature = signature_of(KlingImageToVideoOperator)
     assert given.keys() == signature.keys() - set(OF_KLING_ALONE)
-    only_alternative = {"wait_for_completion"}  # it does not go with an output_path
+    only_alternative = {"wait_for_completion", "durable"}  # they do not go with output_path and max_cost
     assert all(given[name] != signature[name].default for name in given.keys() - only_alternative)
     clip = KlingImageToVideoOperator(task_id="a", prompt="x", start_image_url="https://example.com/a.png", **given)
     assert {name: getattr(clip, name) for name in given} == given
     submit = KlingImageToVideoOperator(
-        task_id="b", prompt="x", start_image_url="https://example.com/a.png", wait_for_completion=False
+        task_id="b",
+        prompt="x",
+        start_image_url="https://example.com/a.png",
+        wait_for_completion=False,
+        durable=False,
     )
-    assert submit.wait_for_completion is False
+    assert (submit.wait_for_completion, submit.durable) == (False, False)
 
 
 @pytest.mark.parametrize("name", NOT_OF_KLING)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,6 +128,23 @@ def test_a_retry_policy_can_name_an_error(named: Any) -> None:
     policy = policies.ExceptionRetryPolicy(rules=[rule])
     decided = policy.evaluate(raised(ServerError, Memory.CLEARS), try_number=1, max_tries=3)
     assert decided.retry_delay == timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "delay"),
+    [(RequestFailedError, 900), (ServerError, 300), (UnreachableError, 300), (RequestTimeoutError, 1)],
+)
+def test_the_policy_of_the_recipes_decides_by_the_error(kind: type[SegmindError], delay: float) -> None:
+    policies = pytest.importorskip("airflow.sdk.definitions.retry_policy", reason="Airflow 3.3 has them")
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "recipes.md").read_text()
+    (recipe,) = [each for each in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "RetryRule" in each]
+    read: dict[str, Any] = {}
+    exec(recipe, read)  # noqa: S102 - it is our own
+    policy = read["dag"].task_dict["make_clip"].retry_policy
+    decided = policy.evaluate(raised(kind, Memory.CLEARS), try_number=1, max_tries=5)
+    assert (decided.action, decided.retry_delay) == (policies.RetryAction.RETRY, timedelta(seconds=delay))
+    unresolved = policy.evaluate(raised(SubmitUnresolvedError, Memory.CLEARS), try_number=1, max_tries=5)
+    assert unresolved.action is policies.RetryAction.FAIL
 
 
 @pytest.mark.timeout(20)

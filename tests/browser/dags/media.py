@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 from airflow.providers.standard.operators.python import PythonOperator
 
 from airflow_provider_segmind.operators.inference import SegmindInferenceOperator
@@ -28,6 +28,16 @@ class OverwrittenOperator(KlingImageToVideoOperator):
         context["ti"].xcom_push(key="summary", value={"files": files, "model": HOSTILE, "request_id": HOSTILE})
 
 
+class BrokenOperator(KlingImageToVideoOperator):
+    """A clip that is paid for, in a task that fails after it."""
+
+    custom_operator_name = "KlingImageToVideoOperator"
+
+    def post_execute(self, context: Any, result: Any = None) -> None:
+        """Fail as a callback of the user's may."""
+        raise AirflowFailException("the clip cannot be used")
+
+
 def do_something_else() -> None:
     """Stand in for a task of another provider."""
 
@@ -48,6 +58,10 @@ with DAG("media", schedule=None, params={"image": "", "folder": ""}, default_arg
         task_id="gallery", model="fast-text-to-image", parameters={"prompt": "a fox", "samples": 3}
     )
     SegmindInferenceOperator(task_id="text", model="mock-text", parameters={"prompt": HOSTILE})
+    BrokenOperator(task_id="broken", prompt="zoom", **image)
+    SegmindInferenceOperator(
+        task_id="forgotten", model="mock-inference", parameters={"credits": 0.25}, wait_for_completion=False
+    )
     PythonOperator(task_id="not_segmind", python_callable=do_something_else)
 
 with DAG("waiting", schedule=None):

@@ -34,3 +34,6 @@ with DAG("links", schedule=None, params={"model": "fast-text-to-image", "folder"
     SegmindRequestSensor(task_id="adopted", request_id=templated.output["request_id"], mode="poke")
     KlingImageToVideoOperator(task_id="not_stored", output_path="{{ params.folder }}/clip.mp4", **kling)
     OverwrittenOperator(task_id="overwritten", **kling)
+
+with DAG("links_of_a_wait", schedule=None, params={"model": "stuck-model"}):
+    SegmindInferenceOperator(task_id="stuck", model="{{ params.model }}", parameters=FOX, deferrable=True)

@@ -188,7 +188,9 @@ def test_models_list(client: SegmindClient, world: World) -> None:
 
 def test_pixelflow(client: SegmindClient) -> None:
     result = client.pixelflows.run(workflow_id="my-flow", data={"a": 1}, poll_interval=0)
-    assert result["output"][0]["keyname"] == "output"
+    assert [each["keyname"] for each in result["output"]] == ["output", "image"]
+    picture = client._client.get(result["output"][1]["value"])
+    assert picture.headers["content-type"] == "image/png"
 
 
 def test_insufficient_credits(client: SegmindClient, world: World) -> None:

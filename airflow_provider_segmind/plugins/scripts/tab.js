@@ -1,36 +1,36 @@
 /**
  * The tab "Segmind" on the page of a task instance: its output, what it cost, and what became of its request.
- *
- * Airflow imports this file as it is, and renders the component with its own React. There is no build.
  */
 
+import { NotReadable } from "./airflow.js";
 import { Facts, fileRows, parameterRows, requestRows } from "./facts.js";
 import { Gallery } from "./media.js";
-import { NotReadable, hasFailed, isWaiting, readTask } from "./reading.js";
-import { plainText } from "./safety.js";
+import { hasFailed, isWaiting, readTask } from "./reading.js";
+import { RETENTION_MILLISECONDS, plainText } from "./safety.js";
 import { STYLE } from "./style.js";
 import { duration, money, when } from "./words.js";
 
 const { createElement: h, useEffect, useState } = globalThis.React;
 
 const REFRESH_MILLISECONDS = 5000;
-const RETENTION_MILLISECONDS = 7 * 24 * 3600 * 1000;
 const LONGEST_TEXT = 20_000;
 const KLING_O1_SECONDS = 144.5;
 const OPERATORS = new Set([
-  ...["KlingImageToVideoOperator", "SegmindInferenceOperator", "SegmindSyncInferenceOperator"],
-  "SegmindRequestSensor",
+  ...["KlingImageToVideoOperator", "SegmindInferenceOperator", "SegmindPixelFlowOperator"],
+  "SegmindSyncInferenceOperator",
+  ...["SegmindRequestSensor", "@task.segmind"],
 ]);
 /** Errors of a task that has no request: nothing was accepted. */
 const NOT_CHARGED = new Set([
   ...["InvalidParameterError", "BadRequestError", "AuthenticationError", "PermissionDeniedError", "RejectedError"],
   ...["ModelNotFoundError", "InsufficientCreditsError", "ModelRetiredError", "InvalidConnectionError"],
   ...["UnreadableInputError", "UnwritableOutputError", "UntrustedCertificateError", "RateLimitedError"],
+  "SpendingLimitError",
 ]);
 /** A request that failed at Segmind is not charged. */
 const REQUEST_FAILED = new Set(["RequestFailedError", "ContentBlockedError", "RejectedInputError"]);
 
-function SegmindTab({ dagId, runId, taskId, mapIndex }) {
+export function SegmindTab({ dagId, runId, taskId, mapIndex }) {
   const [found, setFound] = useState({});
   useEffect(() => {
     const stopping = new AbortController();
@@ -60,11 +60,17 @@ function SegmindTab({ dagId, runId, taskId, mapIndex }) {
   }, [dagId, runId, taskId, mapIndex]);
   return h(
     "section",
-    { className: "segmind-tab", "aria-label": "Segmind" },
+    { className: "segmind-app", "aria-label": "Segmind" },
     h("style", null, STYLE),
-    found.trouble && h("p", { role: "alert", className: "segmind-note segmind-alert" }, found.trouble.message),
+    found.trouble && h("p", { role: "alert", className: "segmind-note segmind-alert" }, troubleOf(found.trouble)),
     found.task ? h(Task, { task: found.task }) : !found.trouble && h("p", { role: "status" }, "Reading the task…"),
   );
+}
+
+function troubleOf(trouble) {
+  return trouble.isRefused
+    ? "You have no permission to see this task's XComs. An administrator can grant it."
+    : `${trouble.message} The page tries again by itself.`;
 }
 
 function Task({ task }) {
@@ -148,7 +154,3 @@ function ReturnedText({ value }) {
   const cut = text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
   return h("section", { "aria-label": "Output" }, h("h2", null, "Output"), h("pre", { tabIndex: 0 }, cut));
 }
-
-// Airflow looks for the app by its name, and by this one.
-globalThis.AirflowPlugin = SegmindTab;
-export default SegmindTab;

@@ -66,7 +66,8 @@ export function OutsideLink({ url, children }) {
   return h("a", { href: url.href, target: "_blank", rel: "noopener noreferrer", referrerPolicy: "no-referrer" }, children);
 }
 
-function Copyable({ text, what }) {
+/** A text with a button that copies it. */
+export function Copyable({ text, what }) {
   const [isCopied, setCopied] = useState(false);
   const copy = async () => {
     await copyText(text);
@@ -78,12 +79,9 @@ function Copyable({ text, what }) {
     null,
     h("code", null, text),
     h("button", { type: "button", onClick: copy, "aria-label": `Copy the ${what}` }, isCopied ? "Copied" : "Copy"),
-    h("span", { role: "status", className: "segmind-unseen", style: UNSEEN }, isCopied ? `The ${what} is copied` : ""),
+    h("span", { role: "status", className: "segmind-unseen" }, isCopied ? `The ${what} is copied` : ""),
   );
 }
-
-/** For screen readers alone. */
-const UNSEEN = { position: "absolute", width: 1, height: 1, overflow: "hidden", clipPath: "inset(50%)" };
 
 /** Browsers offer the clipboard over https and on the same machine only; the older way works everywhere. */
 async function copyText(text) {

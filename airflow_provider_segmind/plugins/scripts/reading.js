@@ -1,6 +1,7 @@
 /** What the tab knows of a task instance. All of it comes from Airflow's public REST API, with the reader's permissions. */
 
-import { amount, moment, plainText } from "./safety.js";
+import { encode, get, unlessStopped } from "./airflow.js";
+import { amount, isObject, moment, plainText } from "./safety.js";
 
 const MOST_FILES = 100;
 const MOST_KEYS = 100;
@@ -10,18 +11,6 @@ const EARLIER_RUNS = 5;
 const MODELS = { KlingImageToVideoOperator: "kling-o1-image-to-video" };
 const WAITING = new Set(["running", "deferred", "up_for_reschedule", "queued", "restarting"]);
 const FAILED = new Set(["failed", "up_for_retry", "upstream_failed"]);
-
-/** The reader may not see something, or Airflow did not answer. */
-export class NotReadable extends Error {
-  constructor(status) {
-    super(
-      status === 401 || status === 403
-        ? "You have no permission to see this task's XComs. An administrator can grant it."
-        : "Airflow did not answer. The page tries again by itself.",
-    );
-    this.isRefused = status === 401 || status === 403;
-  }
-}
 
 export function isWaiting(state) {
   return WAITING.has(state);
@@ -136,35 +125,4 @@ async function readUsualDuration(path, dagId, taskId, signal) {
   }
   times.sort((a, b) => a - b);
   return times.length > 0 ? times[Math.floor(times.length / 2)] : null;
-}
-
-/** Return the JSON that is there; null if there is nothing. */
-async function get(path, query, signal) {
-  const url = new URL(`api/v2/${path}`, document.baseURI);
-  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
-  let response;
-  try {
-    response = await fetch(url, { credentials: "same-origin", headers: { Accept: "application/json" }, signal });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new NotReadable(0);
-  }
-  if (response.status === 404) return null;
-  if (!response.ok) throw new NotReadable(response.status);
-  return await response.json().catch(() => null);
-}
-
-/** What is nice to know is left out if it cannot be read. */
-function unlessStopped(error) {
-  if (error.name === "AbortError") throw error;
-  return null;
-}
-
-/** `.` and `..` are not encoded by `encodeURIComponent`, and would lead to another path. */
-function encode(part) {
-  return encodeURIComponent(part).replace(/^\.{1,2}$/, (dots) => dots.replaceAll(".", "%2E"));
-}
-
-function isObject(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -3,6 +3,9 @@
  * and whatever answered in Segmind's place, decides what is in it.
  */
 
+/** For how long Segmind keeps an output. */
+export const RETENTION_MILLISECONDS = 7 * 24 * 3600 * 1000;
+
 const LONGEST_ADDRESS = 8192;
 const CUT = "…";
 
@@ -56,6 +59,10 @@ export function amount(value) {
 export function moment(value) {
   const parsed = typeof value === "string" ? Date.parse(value) : NaN;
   return Number.isNaN(parsed) ? null : parsed;
+}
+
+export function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Whether a host, in the form that URL gives it, stands for the reader's own machine. */

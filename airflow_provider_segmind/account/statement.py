@@ -1,0 +1,152 @@
+"""What an account has spent and made on some days: its balance, and its requests from Segmind's history."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Any, TypeVar
+
+from airflow_provider_segmind.api import calls
+from airflow_provider_segmind.api.answers import Credits, HistoryEntry
+from airflow_provider_segmind.api.call import Call, Rank, Turn
+from airflow_provider_segmind.api.request_ids import canonical_id
+from airflow_provider_segmind.exceptions import SegmindError
+from airflow_provider_segmind.hooks.segmind import SegmindHook
+
+T = TypeVar("T")
+
+MOST_PAGES = 10
+"""Of the history, with 100 rows each. So a statement takes 11 calls at most, and 2 for most accounts."""
+
+PATIENCE = 20.0
+"""Seconds to wait for the key's turns. The rate limit is for tasks: a reader gets what could be read by then."""
+
+SECONDS_PER_CALL = 15.0
+
+MOST_OUTPUTS = 10
+"""URLs of one request that are shown."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """
+    What is known of an account.
+
+    :param read_at: When it was read.
+    :param first_day: In UTC, as Segmind counts days.
+    :param credits: The balance; None if it cannot be read.
+    :param entries: The requests, the newest first as far as Segmind says when they were made.
+    :param unread: Why there are older requests that were not read; None if there are none.
+    :param unreadable: Rows that do not say which request they are about.
+    """
+
+    read_at: datetime
+    first_day: date
+    last_day: date
+    credits: Credits | None
+    entries: tuple[HistoryEntry, ...]
+    unread: str | None = None
+    unreadable: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a browser gets: money in USD, times in seconds, moments as ISO 8601. No parameters."""
+        return {
+            "read_at": self.read_at.isoformat(),
+            "first_day": self.first_day.isoformat(),
+            "last_day": self.last_day.isoformat(),
+            "balance": None if self.credits is None else self.credits.balance,
+            "requests": [_row(entry) for entry in self.entries],
+            "unread": self.unread,
+            "unreadable": self.unreadable,
+        }
+
+
+def read_statement(conn_id: str, first_day: date, last_day: date) -> Statement:
+    """
+    Read the statement of an account: free, in up to 11 calls that take their turns in the key's budget.
+
+    :param conn_id: Of the connection to Segmind.
+    :param last_day: Included; 31 days after the first at most.
+    :raises SegmindError: If the connection cannot be used, or not one page of the history can be read.
+    """
+    hook = SegmindHook(conn_id)
+    turn = Turn(time.time() + PATIENCE, Rank.POLL)
+    pages: list[tuple[HistoryEntry, ...]] = []
+    unreadable, unread = 0, f"the newest {MOST_PAGES * calls.MOST_ROWS} rows are shown, and there may be more"
+    for number in range(1, MOST_PAGES + 1):
+        call = calls.history(
+            from_date=first_day,
+            to_date=last_day,
+            page=number,
+            per_page=calls.MOST_ROWS,
+            sort_by="model_created",
+            sort_order="desc",
+        )
+        try:
+            page = _send(hook, call, turn)
+        except SegmindError as error:
+            if not pages:
+                raise
+            unread = error.text
+            break
+        pages.append(page.entries)
+        unreadable += page.unreadable
+        if page.rows < calls.MOST_ROWS:
+            unread = ""
+            break
+    return Statement(
+        read_at=datetime.now(UTC),
+        first_day=first_day,
+        last_day=last_day,
+        credits=_read_credits(hook, turn),
+        entries=_distinct(entry for entries in pages for entry in entries),
+        unread=unread or None,
+        unreadable=unreadable,
+    )
+
+
+def _read_credits(hook: SegmindHook, turn: Turn) -> Credits | None:
+    try:
+        return _send(hook, calls.credits(), turn)
+    except SegmindError:
+        return None
+
+
+def _send(hook: SegmindHook, call: Call[T], turn: Turn) -> T:
+    """Send a call once: a reader can reload the page, and does not wait for minutes."""
+    return hook.send(replace(call, turn=turn, timeout=SECONDS_PER_CALL))
+
+
+def _distinct(entries: Iterable[HistoryEntry]) -> tuple[HistoryEntry, ...]:
+    """
+    Return one entry for each request.
+
+    A request with several outputs has a row for each, perhaps on two pages, and each row has the whole cost. Rows
+    also move to the next page while somebody submits.
+    """
+    found: dict[str, HistoryEntry] = {}
+    for entry in entries:
+        key = canonical_id(entry.request_id)
+        known = found.get(key)
+        if known is None:
+            found[key] = entry
+        else:
+            urls = dict.fromkeys((*known.output_urls, *entry.output_urls))
+            found[key] = replace(known, output_urls=tuple(urls))
+    return tuple(found.values())
+
+
+def _row(entry: HistoryEntry) -> dict[str, Any]:
+    return {
+        "request_id": entry.request_id,
+        "model": entry.model,
+        "state": entry.state,
+        "cost": entry.cost,
+        "created_at": None if entry.created_at is None else entry.created_at.isoformat(),
+        "duration": entry.latency,
+        "output_urls": entry.output_urls[:MOST_OUTPUTS],
+        "output_count": len(entry.output_urls),
+        "error": entry.error,
+    }
