@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Unpack
 
-from airflow_provider_segmind.api.checks import check_request_id
+from airflow_provider_segmind.api.checks import check_model, check_request_id
 from airflow_provider_segmind.arguments import (
     DEFAULT_MAX_OUTPUT_BYTES,
     byte_count,
@@ -66,7 +66,7 @@ class SegmindRequestSensor(SegmindBaseSensorOperator):
     With ``soft_fail=True`` or ``never_fail=True`` the task is skipped instead, in each mode and on each version
     of Airflow; see :class:`~airflow_provider_segmind.sensors.base.SegmindBaseSensorOperator`.
 
-    Templated are ``request_id``, ``output_path`` and the connections. All others are values.
+    Templated are ``request_id``, ``model``, ``output_path`` and the connections. All others are values.
 
     With ``output_path`` it stores the output as the operators do. A retry stores it again, and costs nothing.
 
@@ -74,9 +74,11 @@ class SegmindRequestSensor(SegmindBaseSensorOperator):
     and ``cost``; each AssetAlias an event with the URI of each stored file.
 
     XCom: the return value is the request's output, for video models a URL; ``request_id`` and ``summary`` beside
-    it, as from the operators, but without the model.
+    it, as from the operators.
 
     :param request_id: The id that a submit returned; an operator's XCom ``request_id``.
+    :param model: The model's slug, if you know it. The link to its page, the XCom, the metrics and the lineage
+        name it then: Segmind's answers do not.
     :param output_path: Where to store the output: an object-storage URI or an absolute path on the worker. With a
         slash at its end it is a folder, in which the file is named after the request. Of several outputs, each
         gets a number (docs/videos.md).
@@ -107,8 +109,8 @@ class SegmindRequestSensor(SegmindBaseSensorOperator):
     :param kwargs: What every task of Airflow takes, such as ``task_id``, ``retries`` and ``pool``.
     """
 
-    template_fields: Sequence[str] = ("request_id", "output_path", "output_conn_id", "segmind_conn_id")
-    text_fields = ("request_id", "output_path", "output_conn_id", "segmind_conn_id")
+    template_fields: Sequence[str] = ("request_id", "model", "output_path", "output_conn_id", "segmind_conn_id")
+    text_fields = ("request_id", "model", "output_path", "output_conn_id", "segmind_conn_id")
     ui_color = "#e8e4fb"
     operator_extra_links = (SegmindOutputLink(), SegmindModelLink())
 
@@ -116,6 +118,7 @@ class SegmindRequestSensor(SegmindBaseSensorOperator):
         self,
         *,
         request_id: str | XComArg,
+        model: str | XComArg | None = None,
         output_path: str | PathLike[str] | ObjectStoragePath | XComArg | None = None,
         output_conn_id: str | XComArg | None = None,
         if_output_exists: Literal["replace", "skip", "error"] = "replace",
@@ -144,6 +147,7 @@ class SegmindRequestSensor(SegmindBaseSensorOperator):
             **kwargs,
         )
         self.request_id: Any = request_id
+        self.model: Any = model
         self.output_path: Any = output_path
         self.output_conn_id: Any = output_conn_id
         self.if_output_exists: str = if_output_exists
@@ -168,6 +172,8 @@ class SegmindRequestSensor(SegmindBaseSensorOperator):
         for name, check in (("output_path", optional_output_path), ("output_conn_id", optional_text)):
             if is_literal(value := getattr(self, name)):
                 check(name, value)
+        if is_literal(self.model):
+            self.known_model()
         if is_literal(self.request_id):
             self.check_request_id()
 
@@ -182,6 +188,21 @@ class SegmindRequestSensor(SegmindBaseSensorOperator):
                 "request_id", "there is none: the task that should have returned it has returned nothing"
             )
         return check_request_id(self.request_id)
+
+    def known_model(self) -> str | None:
+        """
+        Return the model's slug; None if the user does not know it.
+
+        :raises InvalidParameterError: If it cannot be one.
+        """
+        return None if self.model in (None, "", "None") else check_model(self.model)
+
+    @property
+    def _model_if_valid(self) -> str | None:
+        try:
+            return self.known_model()
+        except InvalidParameterError:
+            return None
 
     @classmethod
     def partial(cls, **arguments: Any) -> Any:
@@ -205,6 +226,7 @@ class SegmindRequestSensor(SegmindBaseSensorOperator):
         wait = self._begin(context)
         try:
             self.check_request_id()
+            self.known_model()
             kept = wait.check_output()
         except SegmindError as error:
             self.fail(error)
@@ -249,13 +271,13 @@ class SegmindRequestSensor(SegmindBaseSensorOperator):
         """Return the request of this sensor. OpenLineage's provider asks, also if it failed."""
         from airflow_provider_segmind.lineage.openlineage import lineage_of
 
-        return lineage_of(None, [], self.request_id, self._wait.finished if self._wait else None)
+        return lineage_of(self._model_if_valid, [], self.request_id, self._wait.finished if self._wait else None)
 
     def fail(self, error: SegmindError) -> NoReturn:
         """Count the failure, and end the task for good."""
         from airflow_provider_segmind.lineage.metrics import count_failure
 
-        count_failure(None, error)
+        count_failure(self._model_if_valid, error)
         super().fail(error)
 
     def broken_off(self, error: Exception) -> str:

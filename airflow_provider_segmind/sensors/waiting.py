@@ -76,6 +76,9 @@ class WaitingTask(Protocol):
     def reschedule(self) -> bool:
         """Whether it frees the worker between two polls."""
 
+    def known_model(self) -> str | None:
+        """Return the model's slug; None if the user does not know it."""
+
     def advice(self) -> str:
         """Return what a user may do after a wait without an end."""
 
@@ -128,7 +131,7 @@ class RequestWait:
         suppress_asset_events(task)
         if task.do_xcom_push:
             push_request_id(self._context, request_id)
-            push_summary_of_kept(self._context, None, request_id, kept.outputs)
+            push_summary_of_kept(self._context, self._task.known_model(), request_id, kept.outputs)
 
     def defer(self) -> NoReturn:
         """Free the worker until the trigger has seen the request's end."""
@@ -184,7 +187,7 @@ class RequestWait:
 
     def time_out(self, error: RequestTimeoutError) -> NoReturn:
         """Fail the task because its time is up."""
-        count_failure(None, error)
+        count_failure(self._task.known_model(), error)
         message = f"{error.detail.rstrip('.')}. {self._task.advice()}"
         raise_in_place_of(error, error_for_airflow(error, message, AirflowSensorTimeout))
 
@@ -202,7 +205,7 @@ class RequestWait:
 
     def _deliver(self, result: RequestReport) -> Any:
         task, context = self._task, self._context
-        charged = Delivered(None, result, model_output(result))
+        charged = Delivered(self._task.known_model(), result, model_output(result))
         count_once(charged, CountedInTaskState(context))  # whatever becomes of the output
         if task.do_xcom_push:
             push_request_id(context, result.request_id)
@@ -210,7 +213,7 @@ class RequestWait:
             if task.push_result is True:
                 push_result(context, result)
         stored = self._store_outputs(result)
-        self.finished = Delivered(None, result, charged.output, stored)
+        self.finished = Delivered(charged.model, result, charged.output, stored)
         if stored and task.do_xcom_push:
             push_summary(context, self.finished)
         add_asset_extras(context, task.outlets, self.finished)
@@ -221,6 +224,6 @@ class RequestWait:
         """Store the output where ``output_path`` says, if it does."""
         stored = []
         for output in self._outputs.store_result(result) if self._outputs is not None else ():
-            count_bytes(None, output.size)
+            count_bytes(self._task.known_model(), output.size)
             stored.append(output)
         return stored

@@ -79,7 +79,8 @@ def test_each_instance_of_a_mapped_task_has_its_own(run: Run) -> None:
 def test_a_sensor_has_a_link_to_the_output_of_its_request(run: Run) -> None:
     links = run.links("adopted")
     assert links["Segmind output"] == first(run.xcom("templated"))
-    assert not links["Segmind model"]
+    assert not links["Segmind model"], "nobody has said what it is"
+    assert run.links("of_a_model") == {"Segmind output": links["Segmind output"], "Segmind model": IMAGES}
 
 
 def test_a_failed_task_has_a_link_to_what_it_paid_for(run: Run) -> None:

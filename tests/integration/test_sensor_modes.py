@@ -23,13 +23,14 @@ def submitted() -> str:
 
 def test_it_waits_and_delivers_in_every_mode(emulator: RunningEmulator, run_dag: Run) -> None:
     request_id = submitted()
-    tasks = run_dag("sensors", request_id=request_id)
+    tasks = run_dag("sensors", request_id=request_id, model="fast-text-to-image")
     assert len(tasks) == 9
     for name, task in tasks.items():
         assert task.state == "success", name
         assert task.value == task.file["url"]
         assert task.xcoms["request_id"] == request_id
         assert task.summary["cost"] > 0
+        assert task.summary["model"] == "fast-text-to-image"
         assert (task.xcoms["result"] is not None) == (name == "deferred"), name
 
 

@@ -62,9 +62,10 @@ def test_a_deferred_sensor_looks_when_an_answer_is_likely_unless_the_user_says_h
     [
         ({"if_output_exists": "keep", "output_path": "/clips/"}, "if_output_exists: must be one of"),
         ({"if_output_exists": "skip"}, "if_output_exists: needs an output_path"),
+        ({"model": "not/a slug"}, "model: must be the slug of a model"),
     ],
 )
-def test_what_to_do_with_an_output_is_checked_at_parse(arguments: dict[str, Any], problem: str) -> None:
+def test_what_is_known_is_checked_at_parse(arguments: dict[str, Any], problem: str) -> None:
     with pytest.raises(InvalidParameterError, match=problem):
         sensor(**arguments)
 

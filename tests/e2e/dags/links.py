@@ -32,6 +32,9 @@ with DAG("links", schedule=None, params={"model": "fast-text-to-image", "folder"
     )
     SegmindSyncInferenceOperator(task_id="sync", model="fast-text-to-image", parameters=FOX)
     SegmindRequestSensor(task_id="adopted", request_id=templated.output["request_id"], mode="poke")
+    SegmindRequestSensor(
+        task_id="of_a_model", request_id=templated.output["request_id"], model="{{ params.model }}", mode="poke"
+    )
     KlingImageToVideoOperator(task_id="not_stored", output_path="{{ params.folder }}/clip.mp4", **kling)
     OverwrittenOperator(task_id="overwritten", **kling)
 

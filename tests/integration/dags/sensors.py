@@ -11,12 +11,13 @@ MODES = {"deferred": {}, "poke": {"deferrable": False}, "reschedule": {"deferrab
 ENDS = {"": {}, "_soft": {"soft_fail": True}, "_never": {"never_fail": True}}
 COMMON = {"timeout": 2, "retries": 1, "retry_delay": timedelta(0), "poke_interval": 0.2}
 
-with DAG("sensors", schedule=None, params={"request_id": "", "output_path": ""}) as dag:
+with DAG("sensors", schedule=None, params={"request_id": "", "model": "", "output_path": ""}) as dag:
     for mode, waits in MODES.items():
         for end, skips in ENDS.items():
             SegmindRequestSensor(
                 task_id=f"{mode}{end}",
                 request_id="{{ params.request_id }}",
+                model="{{ params.model }}",
                 output_path="{{ params.output_path }}",
                 push_result=(mode, end) == ("deferred", ""),
                 **COMMON,
