@@ -64,7 +64,7 @@ def test_the_table_names_what_a_call_returns(name: str, described: str) -> None:
 
 def test_the_charges_are_those_of_the_table() -> None:
     charged = {name for name, _, _, cost in ROW.findall(PAGE) if "charge" in cost}
-    assert charged == {"submit", "run", "run_sync"}
+    assert charged == {"submit", "submit_workflow", "run", "run_sync"}
 
 
 def test_looking_costs_nothing(emulator: RunningEmulator, capsys: pytest.CaptureFixture[str]) -> None:

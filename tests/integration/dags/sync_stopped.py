@@ -14,6 +14,7 @@ with DAG("sync_stopped", schedule=None) as dag:
         model="mock-text",
         parameters={"prompt": "a fox"},
         segmind_conn_id="never_answers",
+        check_parameters="off",  # else it would be stopped while it asks for the catalogue
         execution_timeout=timedelta(seconds=2),
         retries=2,
         retry_delay=timedelta(0),
