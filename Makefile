@@ -47,7 +47,7 @@ ui: install ## The same, and a request that fails, and one that no task collects
 	@$(BIN)/python -m demo --keep
 
 test: install ## Run all tests that need no server of yours
-	$(BIN)/python -m pytest -q --numprocesses 4 --dist loadfile --no-loadscope-reorder \
+	$(BIN)/python -m pytest -q --numprocesses 6 --dist loadfile --no-loadscope-reorder \
 		-m 'not interrupted and not long' tests/e2e/test_demo.py tests/integration tests/unit
 
 test-interrupted: install ## Interrupt a real Airflow in the middle of the demo: nothing is left of it

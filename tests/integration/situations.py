@@ -272,7 +272,8 @@ SITUATIONS = (
         "gone",
         "404, and the history does not have it",
         "Look for the request in Segmind's history. Clearing the task pays for a new one.",
-        {"on": "any", "skip": 1, "status": 404},
+        {"on": "poll", "status": 404},
+        {"on": "history_item", "status": 404},
     ),
     _waiting(
         "key_revoked",

@@ -45,6 +45,7 @@ def test_a_reset_that_is_over_already_uses_up_no_retry_either(emulator: RunningE
     assert (clip.state, clip.try_number, emulator.ledger()["count"]) == ("success", 1, 1)
 
 
+@pytest.mark.long
 @MODES
 def test_a_submit_that_gets_no_turn_fails_in_the_end_and_says_that_nothing_was_charged(
     emulator: RunningEmulator, run_dag: Run, said: Callable[[], str], deferrable: bool
