@@ -21,6 +21,7 @@ from airflow_provider_segmind.cli.printing import fields_text, json_text, table_
 from airflow_provider_segmind.compat import use_database
 from airflow_provider_segmind.exceptions import (
     InvalidParameterError,
+    OutputNotStoredError,
     RefusedError,
     RequestExpiredError,
     RequestFailedError,
@@ -265,6 +266,13 @@ def _download(
         ]
     except InvalidParameterError as error:
         raise CommandError(f"--download: {error.problem}") from None
+    except OutputNotStoredError as error:
+        if not isinstance(error.__cause__, FileExistsError):
+            raise
+        raise CommandError(
+            f"request {report.request_id} has a file at {safe_repr(path)} already, which is not replaced: choose "
+            "another path for --download"
+        ) from None
 
 
 def _entry_as_json(entry: HistoryEntry) -> Mapping[str, Any]:

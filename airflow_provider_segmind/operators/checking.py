@@ -38,13 +38,14 @@ def compare_with_catalogue(mode: str, model: str, parameters: Mapping[str, Any],
     if mode == "error" and findings:
         first, *others = findings
         also = f". Also: {'; '.join(map(str, others))}" if others else ""
+        problem = _sentence(f"{first.problem}{also}")
         raise InvalidParameterError(
             first.name,
-            f'{first.problem}{also}. {_CATALOGUE} says so, and check_parameters is "error": nothing was '
-            'submitted. Correct it, or set check_parameters to "warn"',
+            f'{problem} {_CATALOGUE} says so, and check_parameters is "error": nothing was submitted. Correct it, '
+            'or set check_parameters to "warn"',
         )
     for finding in findings:
-        log.warning("Parameter %s. %s says so; submitting it all the same", finding, _CATALOGUE)
+        log.warning("Parameter %s %s says so; submitting it all the same", _sentence(str(finding)), _CATALOGUE)
 
 
 def warn_of_frames(mode: str, inputs: Inputs) -> None:
@@ -59,6 +60,10 @@ def warn_of_frames(mode: str, inputs: Inputs) -> None:
         return
     for doubt in kling.find_doubts(inputs.parameters, _read_frames(inputs)):
         log.warning("Parameter %s. Segmind publishes no limit; submitting it all the same", doubt)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith("?") else f"{text}."
 
 
 def _find_problems(model: str, parameters: Mapping[str, Any], hook: SegmindHook) -> list[Finding]:

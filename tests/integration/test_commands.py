@@ -275,7 +275,7 @@ class TestDownload:
         (tmp_path / f"{request_id}.mp4").write_text("another one")
         done = run("request", request_id, "--download", str(tmp_path))
         assert (done.code, done.out) == (1, "")
-        assert "a file has this name already, and is not replaced" in done.err
+        assert "already, which is not replaced: choose another path for --download" in done.err
         assert {path.read_text() for path in tmp_path.iterdir()} == {"another one"}
 
     def test_no_link_is_followed_or_replaced(self, run: Run, tmp_path: Path) -> None:

@@ -66,8 +66,9 @@ def test_a_warning_for_each_difference_and_the_submit_all_the_same(
 ) -> None:
     with pytest.raises(AirflowFailException, match="Missing required field"):
         Task(model=MODEL, parameters=WRONG).attempt()
+    sentences = [problem if problem.endswith("?") else f"{problem}." for problem in PROBLEMS]
     assert [each for each in warnings(caplog) if "catalogue" in each] == [
-        f"Parameter {problem}. Segmind's catalogue says so; submitting it all the same" for problem in PROBLEMS
+        f"Parameter {sentence} Segmind's catalogue says so; submitting it all the same" for sentence in sentences
     ]
 
 
