@@ -132,13 +132,13 @@ check-versions: $(addprefix version-,$(VERSIONS)) ## Run the tests on the older 
 
 version-%:
 	$(MAKE) install AIRFLOW=$*
-	.venvs/$*/bin/python -m pytest -q --numprocesses 2 --dist loadfile \
+	.venvs/$*/bin/python -m pytest -q --numprocesses 3 --dist loadfile \
 		tests/unit tests/integration/test_examples.py $(FORGETFUL) $(RECORDS) $(RECIPE) $(ON_$*)
 
 LOWEST := .venvs/lowest
 
 test-lowest: $(LOWEST)/.installed ## Run the unit tests with the lowest version of everything that pyproject.toml allows
-	$(LOWEST)/bin/python -m pytest -q --numprocesses 2 tests/unit
+	$(LOWEST)/bin/python -m pytest -q --numprocesses 3 tests/unit
 
 $(LOWEST)/.installed: pyproject.toml constraints/lowest.txt
 	$(PYTHON) -m venv --clear $(LOWEST)  # what is installed would be kept, though it is not the lowest
@@ -150,7 +150,7 @@ $(LOWEST)/.installed: pyproject.toml constraints/lowest.txt
 check-dated: $(addprefix dated-,$(VERSIONS) 3.3) dated-newest ## Run the unit tests and one clip on a real Airflow with the packages of each release's day, and with the newest betas
 
 dated-%: .venvs/dated-%/.installed
-	.venvs/dated-$*/bin/python -m pytest -q --numprocesses 2 tests/unit $(if $(filter newest,$*),$(RECORDS))
+	.venvs/dated-$*/bin/python -m pytest -q --numprocesses 3 tests/unit $(if $(filter newest,$*),$(RECORDS))
 	timeout --kill-after 60 900 .venvs/dated-$*/bin/python -m pytest -q \
 		tests/e2e/test_one_clip.py $(if $(filter 2.11 3.0 newest,$*),tests/e2e/test_links.py) \
 		$(if $(filter 3.1 3.3,$*),tests/e2e/test_approval.py)
@@ -167,7 +167,7 @@ python-%:
 	else echo "This machine has no Python $*: the unit tests are not run on it"; fi
 
 test-python-%: .venvs/python-%/.installed
-	.venvs/python-$*/bin/python -m pytest -q --numprocesses 2 tests/unit
+	.venvs/python-$*/bin/python -m pytest -q --numprocesses 3 tests/unit
 
 .venvs/python-%/.installed: pyproject.toml constraints/airflow-3.3.txt
 	$(call install_pinned,.venvs/python-$*,constraints/airflow-3.3.txt)

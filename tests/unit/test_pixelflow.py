@@ -56,8 +56,9 @@ class WorkflowTask(Task):
 @pytest.fixture(autouse=True)
 def _short_search(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_segmind.durability.backends.does_clear_forget", lambda: False)
-    monkeypatch.setattr("airflow_provider_segmind.durability.submission.HISTORY_LAG", 1.0)
-    monkeypatch.setattr("airflow_provider_segmind.api.history_search.FIRST_PAUSE", 0.3)
+    monkeypatch.setattr("airflow_provider_segmind.durability.submission.HISTORY_LAG", 0.5)
+    monkeypatch.setattr("airflow_provider_segmind.durability.submission.latest_usual_duration", lambda *_: 0.0)
+    monkeypatch.setattr("airflow_provider_segmind.api.history_search.FIRST_PAUSE", 0.1)
 
 
 def paths(emulator: RunningEmulator) -> list[str]:
