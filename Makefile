@@ -54,7 +54,7 @@ test-interrupted: install ## Interrupt a real Airflow in the middle of the demo:
 	$(BIN)/python -m pytest -q --numprocesses 2 -m interrupted tests/e2e/test_demo.py
 
 test-long: install ## Run the tests that take long: mapped tasks, the DAG of the README, lineage, some rate limits, the page of errors
-	$(BIN)/python -m pytest -q --numprocesses 2 -m long tests/integration tests/unit
+	$(BIN)/python -m pytest -q --numprocesses 3 -m long tests/integration tests/unit
 
 test-cluster: install ## Make 100 clips (CLIPS=…, SEED=…) on a cluster that loses processes at random, upgrade one with tasks deferred, and run the commands of the runbook
 	$(BIN)/python -m pytest -q -s -m long tests/e2e/test_cluster.py tests/e2e/test_one_queue.py tests/e2e/test_upgrade.py tests/e2e/test_runbook.py \
