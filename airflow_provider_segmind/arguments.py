@@ -134,6 +134,10 @@ def one_of(*choices: str) -> Callable[[str, Any], str]:
     return check
 
 
+existing_choice = one_of("replace", "skip", "error")
+"""Checks ``if_output_exists``."""
+
+
 def optional_one_of(*choices: str) -> Callable[[str, Any], str | None]:
     """Return what checks that an argument is one of these words, or None."""
     check = one_of(*choices)

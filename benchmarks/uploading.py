@@ -2,8 +2,8 @@
 Storing one file in S3: written directly, and by way of a temporary object.
 
 ``python -m benchmarks.uploading`` stores a file of 1 GiB in both ways in turns, in a real S3 server (moto's, in a
-process of its own), and prints a row for each. A second run, with a smaller file, goes through a proxy that counts
-the calls. The file is in memory, so that only storing takes time.
+process of its own), and prints a row for each. A second run, with a smaller file, goes through a
+proxy, which counts the calls. The file is in memory, so that only storing takes time.
 """
 
 from __future__ import annotations

@@ -53,6 +53,14 @@ def no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A submit without a request is given up within a second, as on a Segmind whose history is never late."""
+    monkeypatch.setattr("airflow_provider_segmind.durability.submission.HISTORY_LAG", 0.5)
+    monkeypatch.setattr("airflow_provider_segmind.durability.submission.latest_usual_duration", lambda *_: 0.0)
+    monkeypatch.setattr("airflow_provider_segmind.api.history_search.FIRST_PAUSE", 0.1)
+
+
+@pytest.fixture
 def nothing_learned(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where the rate of a key is shared: nowhere that another test has written."""
     from airflow_provider_segmind.hooks import rate_ledger, worker_turns

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
@@ -11,7 +10,7 @@ from typing import Any, TypeVar
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.answers import Credits, HistoryEntry
 from airflow_provider_segmind.api.call import Call, Rank, Turn
-from airflow_provider_segmind.api.request_ids import canonical_id
+from airflow_provider_segmind.api.history import merge_entries
 from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.hooks.segmind import SegmindHook
 
@@ -101,7 +100,8 @@ def read_statement(conn_id: str, first_day: date, last_day: date) -> Statement:
         first_day=first_day,
         last_day=last_day,
         credits=_read_credits(hook, turn),
-        entries=_distinct(entry for entries in pages for entry in entries),
+        # Rows move to the next page while somebody submits: a request may be on two.
+        entries=merge_entries(entry for entries in pages for entry in entries),
         unread=unread or None,
         unreadable=unreadable,
     )
@@ -117,25 +117,6 @@ def _read_credits(hook: SegmindHook, turn: Turn) -> Credits | None:
 def _send(hook: SegmindHook, call: Call[T], turn: Turn) -> T:
     """Send a call once: a reader can reload the page, and does not wait for minutes."""
     return hook.send(replace(call, turn=turn, timeout=SECONDS_PER_CALL))
-
-
-def _distinct(entries: Iterable[HistoryEntry]) -> tuple[HistoryEntry, ...]:
-    """
-    Return one entry for each request.
-
-    A request with several outputs has a row for each, perhaps on two pages, and each row has the whole cost. Rows
-    also move to the next page while somebody submits.
-    """
-    found: dict[str, HistoryEntry] = {}
-    for entry in entries:
-        key = canonical_id(entry.request_id)
-        known = found.get(key)
-        if known is None:
-            found[key] = entry
-        else:
-            urls = dict.fromkeys((*known.output_urls, *entry.output_urls))
-            found[key] = replace(known, output_urls=tuple(urls))
-    return tuple(found.values())
 
 
 def _row(entry: HistoryEntry) -> dict[str, Any]:

@@ -33,7 +33,7 @@ Period = tuple[str, date, date]
 
 def make_app() -> FastAPI:
     """
-    Return the app, with answers of its own that its readers share.
+    Return the app. All of its readers share one cache of answers.
 
     Airflow mounts a plugin's app without authentication: each route here asks for it. A reader without a session
     gets 401, and one who may not read the connection 403, whether it exists or not.

@@ -2,8 +2,8 @@
 What the catalogue says of a model's parameters: each form that was seen, as one plain JSON Schema.
 
 Segmind documents neither form. The official client names ``parameters_schema``, a JSON schema; others have seen
-``parameters``, with ``isRequired``, ``default``, ``min``, ``max`` and ``options`` of each. Which of them an entry
-has is told by its content, not by its key.
+``parameters``, with ``isRequired``, ``default``, ``min``, ``max`` and ``options`` of each. The content of an
+entry decides which of them it is, not its key.
 
 The catalogue is read from a host, so that nothing of it is taken as it is. What is left has no references to
 follow, no patterns to run and a bounded size, and leaves out what cannot be checked.

@@ -123,17 +123,27 @@ def read_page(rows: list[Any]) -> HistoryPage:
     """Return what a page of rows says, with one entry for each request."""
     allowance = Allowance(INPUTS_WEIGHT)
     read = [read_entry(row, allowance) for row in rows[:MOST_ROWS_READ]]
-    entries: dict[str, HistoryEntry] = {}
-    urls: dict[str, list[str]] = {}
-    for entry in filter(None, read):
-        key = canonical_id(entry.request_id)
-        entries.setdefault(key, entry)
-        urls.setdefault(key, []).extend(entry.output_urls)
+    entries = merge_entries(filter(None, read))
     return HistoryPage(
-        tuple(replace(entry, output_urls=_distinct(urls[key])) for key, entry in entries.items()),
+        tuple(replace(entry, output_urls=entry.output_urls[:MOST_OUTPUTS]) for entry in entries),
         rows=len(rows),
         unreadable=len(rows) - len(read) + read.count(None),
     )
+
+
+def merge_entries(entries: Iterable[HistoryEntry]) -> tuple[HistoryEntry, ...]:
+    """
+    Return the first entry of each request, with the outputs of all of them.
+
+    A request with several outputs has a row for each, and each row has the whole cost.
+    """
+    first: dict[str, HistoryEntry] = {}
+    urls: dict[str, dict[str, None]] = {}
+    for entry in entries:
+        key = canonical_id(entry.request_id)
+        first.setdefault(key, entry)
+        urls.setdefault(key, {}).update(dict.fromkeys(entry.output_urls))
+    return tuple(replace(entry, output_urls=tuple(urls[key])) for key, entry in first.items())
 
 
 def _read_urls(value: object) -> tuple[str, ...]:

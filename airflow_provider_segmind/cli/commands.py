@@ -24,7 +24,7 @@ class Argument:
     An argument of a command.
 
     :param flags: Its names.
-    :param settings: What argparse is told of it.
+    :param settings: The arguments of ``ArgumentParser.add_argument``.
     """
 
     flags: tuple[str, ...]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,8 @@ from airflow_provider_segmind.api.fingerprint import without_signature
 from airflow_provider_segmind.api.locations import Location
 from airflow_provider_segmind.api.text import safe_text, without_login
 from airflow_provider_segmind.compat import redact
-from airflow_provider_segmind.exceptions import InvalidParameterError, RecordUnavailableError, SegmindError
+from airflow_provider_segmind.durability.storage_errors import naming_storage
+from airflow_provider_segmind.exceptions import RecordUnavailableError, SegmindError
 
 if TYPE_CHECKING:
     from airflow_provider_segmind.media.small_files import SmallFile
@@ -155,19 +156,8 @@ class RecordFile:
         with self._naming_file("written to"):
             self._file.write(content)
 
-    @contextmanager
-    def _naming_file(self, done: str) -> Iterator[None]:
-        try:
-            yield
-        except SegmindError:
-            raise
-        except Exception as error:
-            from airflow_provider_segmind.media.storages import is_final, words_of
-
-            words = f"the record of this task's request, {self.where}, cannot be {done}: {words_of(error)}"
-            if is_final(error):
-                raise InvalidParameterError(self._option, words) from error
-            raise RecordUnavailableError(f"{self._option}: {words}") from error
+    def _naming_file(self, done: str) -> AbstractContextManager[None]:
+        return naming_storage(self._option, f"the record of this task's request, {self.where}, cannot be {done}")
 
 
 def identity_of(ti: Any) -> dict[str, Any]:

@@ -13,8 +13,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,8 @@ from airflow_provider_segmind.api.locations import Location
 from airflow_provider_segmind.api.text import safe_text
 from airflow_provider_segmind.durability.expense import MICRO, Expense, compact
 from airflow_provider_segmind.durability.record_file import file_stem, identity_of
-from airflow_provider_segmind.exceptions import InvalidParameterError, RecordUnavailableError, SegmindError
+from airflow_provider_segmind.durability.storage_errors import naming_storage
+from airflow_provider_segmind.exceptions import SegmindError
 
 if TYPE_CHECKING:
     from airflow_provider_segmind.media.small_files import SmallFile
@@ -179,19 +179,6 @@ class RunExpenses:
             self._folder / name, name=self._option, conn_name="[segmind] records_conn_id", always_allowed=True
         )
 
-    @contextmanager
-    def _naming(self, done: str) -> Iterator[None]:
-        try:
-            yield
-        except SegmindError:
-            raise
-        except Exception as error:
-            from airflow_provider_segmind.media.storages import is_final, words_of
-
-            words = (
-                f"the folder with what this DAG run has spent, {safe_text(self._folder.uri)}, cannot be {done}: "
-                f"{words_of(error)}"
-            )
-            if is_final(error):
-                raise InvalidParameterError(self._option, words) from error
-            raise RecordUnavailableError(f"{self._option}: {words}") from error
+    def _naming(self, done: str) -> AbstractContextManager[None]:
+        what = f"the folder with what this DAG run has spent, {safe_text(self._folder.uri)}, cannot be {done}"
+        return naming_storage(self._option, what)

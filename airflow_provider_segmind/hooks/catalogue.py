@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import secrets
 import stat
 import time
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from airflow_provider_segmind.api.call import Call, Response, Service
 from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.hooks import rate_ledger
+from airflow_provider_segmind.hooks.saving import save
 
 if TYPE_CHECKING:
     from airflow_provider_segmind.api.answers import Model
@@ -138,12 +138,5 @@ def _read_shared(file: Path) -> bytes | None:
 
 def _write_shared(file: Path, body: bytes) -> None:
     """Share the catalogue. Another process sees all of it, or what was there before."""
-    partial = file.with_name(f".{secrets.token_hex(8)}.part")
     with suppress(OSError):
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as content:
-                content.write(body)
-            partial.replace(file)
-        finally:
-            partial.unlink(missing_ok=True)
+        save([body], file, 0o600)

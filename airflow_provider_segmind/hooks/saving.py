@@ -32,11 +32,15 @@ def local_path(path: str | os.PathLike[str]) -> Path:
     return Path(text)
 
 
-def save(pieces: Iterable[bytes], target: Path) -> None:
-    """Write a file next to its final place, and move it there when it is whole."""
+def save(pieces: Iterable[bytes], target: Path, mode: int = 0o666) -> None:
+    """
+    Write a file next to its final place, and move it there when it is whole.
+
+    :param mode: Who may use it, as far as the process's umask allows.
+    """
     partial = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with partial.open("xb") as file:
+        with open(partial, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as file:
             for piece in pieces:
                 file.write(piece)
         partial.replace(target)

@@ -9,45 +9,23 @@ from airflow_provider_segmind.exceptions import InvalidParameterError
 from airflow_provider_segmind.media.stored import ExistingOutput
 
 
-class OutputKept(Exception):  # noqa: N818 - it ends a task as its author wants it
+def check_existing(found: Sequence[ExistingOutput], if_output_exists: str, consequence: str) -> None:
     """
-    The output is there already, and with ``if_output_exists="skip"`` the task has nothing to do.
-
-    :param outputs: The files.
-    :param request_id: Of the request that made them; None if that is not known.
-    """
-
-    def __init__(self, outputs: Sequence[ExistingOutput], request_id: str | None) -> None:
-        self.outputs = outputs
-        self.request_id = request_id
-        super().__init__(", ".join(each.path for each in outputs))
-
-    @property
-    def paths(self) -> str | list[str]:
-        """What the task returns: the path of the file, or a list of several."""
-        paths = [each.path for each in self.outputs]
-        return paths[0] if len(paths) == 1 else paths
-
-
-def check_existing(
-    found: Sequence[ExistingOutput], if_output_exists: str, consequence: str, request_id: str | None
-) -> None:
-    """
-    Check that no output is there which must not be replaced.
+    Check that no output is there which must not be.
 
     :param found: The files that are there.
-    :param if_output_exists: ``"skip"`` or ``"error"``.
-    :param consequence: What an error says about the task, such as "nothing was submitted".
-    :param request_id: Of the request that made them; None if that is not known.
-    :raises OutputKept: With ``"skip"``, if there is one.
+    :param consequence: What the error says about the task, such as "nothing was submitted".
     :raises InvalidParameterError: With ``"error"``, if there is one.
     """
-    if not found:
-        return
-    if if_output_exists == "error":
+    if found and if_output_exists == "error":
         raise InvalidParameterError(
             "output_path",
             f'{safe_text(found[0].path)} is there already, and if_output_exists is "error": {consequence}. '
             "Remove it, or choose another name",
         )
-    raise OutputKept(found, request_id)
+
+
+def paths_of(outputs: Sequence[ExistingOutput]) -> str | list[str]:
+    """Return what a task returns that keeps its output: the path of the file, or a list of several."""
+    paths = [each.path for each in outputs]
+    return paths[0] if len(paths) == 1 else paths

@@ -13,7 +13,7 @@ LARGEST = 1_000_000
 
 def image_size(content: bytes) -> tuple[int, int] | None:
     """
-    Return the width and the height of an image in pixels; None if they cannot be told.
+    Return the width and the height of an image in pixels; None if its first bytes do not say.
 
     :param content: The image, or its beginning.
     """

@@ -18,10 +18,10 @@ from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.lineage.metrics import count_bytes
 from airflow_provider_segmind.media.existing_outputs import check_existing
 from airflow_provider_segmind.media.mapped_outputs import check_instance
-from airflow_provider_segmind.media.stored import StoredOutput
+from airflow_provider_segmind.media.stored import ExistingOutput, StoredOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from airflow_provider_segmind.api.answers import RequestReport
     from airflow_provider_segmind.compat import Context
@@ -40,6 +40,20 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
+
+
+class OutputKept(Exception):  # noqa: N818 - it ends a task as its author wants it
+    """
+    The output is there already, and with ``if_output_exists="skip"`` nothing is submitted.
+
+    :param outputs: The files.
+    :param request_id: Of the task's own request that made them; None if another task or a person did.
+    """
+
+    def __init__(self, outputs: Sequence[ExistingOutput], request_id: str | None) -> None:
+        self.outputs = outputs
+        self.request_id = request_id
+        super().__init__(", ".join(each.path for each in outputs))
 
 
 class Execution:
@@ -216,8 +230,9 @@ class Execution:
         request_id = record.request_id if record is not None and is_delivered else None
         before = self._read_stored(request_id) if request_id is not None else []
         found = outputs.find_existing(self._output_kinds, before)
-        made_by = request_id if found and found[0].sha256 is not None else None
-        check_existing(found, self.options.if_output_exists, "nothing was submitted", made_by)
+        check_existing(found, self.options.if_output_exists, "nothing was submitted")
+        if found:
+            raise OutputKept(found, request_id if found[0].sha256 is not None else None)
 
     def _read_stored(self, request_id: str) -> list[StoredOutput]:
         return [StoredOutput.from_json(each) for each in self.store.read_outputs(request_id)]

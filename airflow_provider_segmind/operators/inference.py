@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
 from airflow_provider_segmind.api.checks import check_model, check_parameters
@@ -22,6 +21,7 @@ from airflow_provider_segmind.compat import AirflowException, BaseOperator, is_m
 from airflow_provider_segmind.deferrable import read_deferrable
 from airflow_provider_segmind.exceptions import InvalidParameterError, still_running
 from airflow_provider_segmind.hooks.names import DEFAULT_CONNECTION_ID
+from airflow_provider_segmind.hooks.task_hook import WithSegmindHook
 from airflow_provider_segmind.links import SegmindModelLink, SegmindOutputLink
 from airflow_provider_segmind.media.mapped_outputs import check_partial
 from airflow_provider_segmind.operators.options import check_literals
@@ -34,14 +34,13 @@ if TYPE_CHECKING:
 
     from airflow_provider_segmind.api.answers import RequestReport
     from airflow_provider_segmind.compat import BaseOperatorLink, Context, ObjectStoragePath, XComArg
-    from airflow_provider_segmind.hooks.segmind import SegmindHook
     from airflow_provider_segmind.operators.running import InferenceRun
     from airflow_provider_segmind.signatures import TaskArguments
 
 DEFAULT_TIMEOUT = 900.0
 
 
-class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
+class SegmindInferenceOperator(WithSegmindHook, UntrustedValuesUnrendered, BaseOperator):
     """
     Run a model and wait for its output, without holding a worker slot.
 
@@ -228,13 +227,6 @@ class SegmindInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         """
         check_partial(arguments)
         return super().partial(**arguments)
-
-    @cached_property
-    def hook(self) -> SegmindHook:
-        """The hook for this task's connection."""
-        from airflow_provider_segmind.hooks.segmind import SegmindHook  # parsing a DAG needs no transport
-
-        return SegmindHook(self.segmind_conn_id)
 
     def model_parameters(self) -> Mapping[str, Any]:
         """

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from airflow_provider_segmind.arguments import (
     byte_count,
+    existing_choice,
     flag,
     is_literal,
     names,
@@ -45,7 +46,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "output_path": optional_output_path,
     "output_conn_id": optional_text,
     "name_output_after": optional_text,
-    "if_output_exists": one_of("replace", "skip", "error"),
+    "if_output_exists": existing_choice,
     "max_output_bytes": byte_count,
     "push_result": flag,
 }

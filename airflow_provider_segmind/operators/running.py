@@ -62,9 +62,9 @@ from airflow_provider_segmind.hooks.driving import drive, fetch_completed, log_w
 from airflow_provider_segmind.lineage.assets import add_asset_extras, suppress_asset_events
 from airflow_provider_segmind.lineage.delivered import Delivered
 from airflow_provider_segmind.lineage.metrics import count_failure, count_once
-from airflow_provider_segmind.media.existing_outputs import OutputKept
+from airflow_provider_segmind.media.existing_outputs import paths_of
 from airflow_provider_segmind.media.inputs import Inputs
-from airflow_provider_segmind.operators.execution import Execution
+from airflow_provider_segmind.operators.execution import Execution, OutputKept
 from airflow_provider_segmind.operators.options import Options
 from airflow_provider_segmind.triggers.base import SegmindTrigger
 from airflow_provider_segmind.triggers.deferral import deferral_timeout, earliest_event
@@ -270,7 +270,7 @@ class InferenceRun:
             push_request_id(execution.context, kept.request_id)
         if self._task.do_xcom_push:
             push_summary_of_kept(execution.context, self._task.model, kept.request_id, kept.outputs)
-        return kept.paths
+        return paths_of(kept.outputs)
 
     def _follow(self, execution: Execution, step: Submitted | Completed) -> Any:
         """Continue with a request that is paid for, or will be, until the task defers or has its output."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from airflow_provider_segmind.api.checks import check_model, check_parameters
@@ -11,6 +10,7 @@ from airflow_provider_segmind.api.locations import check_no_files
 from airflow_provider_segmind.arguments import is_literal, optional_amount, seconds, with_plain_collections
 from airflow_provider_segmind.compat import BaseOperator, is_mapped_instance
 from airflow_provider_segmind.hooks.names import DEFAULT_CONNECTION_ID
+from airflow_provider_segmind.hooks.task_hook import WithSegmindHook
 from airflow_provider_segmind.links import SegmindModelLink, SegmindOutputLink
 from airflow_provider_segmind.operators.options import check_mode
 from airflow_provider_segmind.rendering import UntrustedValuesUnrendered
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_segmind.compat import Context, XComArg
-    from airflow_provider_segmind.hooks.segmind import SegmindHook
     from airflow_provider_segmind.operators.sync_running import SyncRun
     from airflow_provider_segmind.signatures import TaskArguments
 
 
-class SegmindSyncInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
+class SegmindSyncInferenceOperator(WithSegmindHook, UntrustedValuesUnrendered, BaseOperator):
     """
     Run a fast model in one blocking call, through Segmind's v1 API.
 
@@ -117,13 +116,6 @@ class SegmindSyncInferenceOperator(UntrustedValuesUnrendered, BaseOperator):
         parameters = with_plain_collections(self.parameters)
         check_no_files(parameters, remedy)
         return check_parameters(parameters)
-
-    @cached_property
-    def hook(self) -> SegmindHook:
-        """The hook for this task's connection."""
-        from airflow_provider_segmind.hooks.segmind import SegmindHook  # parsing a DAG needs no transport
-
-        return SegmindHook(self.segmind_conn_id)
 
     def execute(self, context: Context) -> Any:
         """Run the model and return its output."""

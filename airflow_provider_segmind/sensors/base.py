@@ -21,13 +21,14 @@ from airflow_provider_segmind.exceptions import (
     RequestFailedError,
     SegmindError,
 )
+from airflow_provider_segmind.hooks.task_hook import WithSegmindHook
 from airflow_provider_segmind.rendering import UntrustedValuesUnrendered
 
 if TYPE_CHECKING:
     from airflow_provider_segmind.compat import Context
 
 
-class SegmindBaseSensorOperator(UntrustedValuesUnrendered, BaseSensorOperator):
+class SegmindBaseSensorOperator(WithSegmindHook, UntrustedValuesUnrendered, BaseSensorOperator):
     """
     A sensor that applies ``soft_fail`` and ``never_fail`` to every end of its wait.
 

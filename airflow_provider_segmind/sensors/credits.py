@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from airflow_provider_segmind.arguments import amount, is_literal
@@ -15,7 +14,6 @@ from airflow_provider_segmind.sensors.base import SegmindBaseSensorOperator
 
 if TYPE_CHECKING:
     from airflow_provider_segmind.compat import Context, XComArg
-    from airflow_provider_segmind.hooks.segmind import SegmindHook
     from airflow_provider_segmind.signatures import SensorArguments
 
 
@@ -81,13 +79,6 @@ class SegmindCreditsSensor(SegmindBaseSensorOperator):
         """Check what is known when the DAG is parsed."""
         if is_literal(self.min_credits):
             amount("min_credits", self.min_credits)
-
-    @cached_property
-    def hook(self) -> SegmindHook:
-        """The hook for this task's connection."""
-        from airflow_provider_segmind.hooks.segmind import SegmindHook  # parsing a DAG needs no transport
-
-        return SegmindHook(self.segmind_conn_id)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask for the balance once; errors that may pass are waited out."""

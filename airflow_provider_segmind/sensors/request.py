@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Unpack
 
 from airflow_provider_segmind.api.checks import check_model, check_request_id
 from airflow_provider_segmind.arguments import (
     DEFAULT_MAX_OUTPUT_BYTES,
     byte_count,
+    existing_choice,
     flag,
     is_literal,
-    one_of,
     optional_output_path,
     optional_text,
     seconds,
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_segmind.compat import Context, ObjectStoragePath, PokeReturnValue, XComArg
-    from airflow_provider_segmind.hooks.segmind import SegmindHook
     from airflow_provider_segmind.sensors.waiting import RequestWait
     from airflow_provider_segmind.signatures import SensorArguments
 
@@ -166,7 +164,7 @@ class SegmindRequestSensor(SegmindBaseSensorOperator):
         """Check what is known when the DAG is parsed."""
         flag("push_result", self.push_result)
         byte_count("max_output_bytes", self.max_output_bytes)
-        one_of("replace", "skip", "error")("if_output_exists", self.if_output_exists)
+        existing_choice("if_output_exists", self.if_output_exists)
         if self.if_output_exists != "replace" and self.output_path is None:
             raise InvalidParameterError("if_output_exists", "needs an output_path")
         for name, check in (("output_path", optional_output_path), ("output_conn_id", optional_text)):
@@ -214,13 +212,6 @@ class SegmindRequestSensor(SegmindBaseSensorOperator):
         check_partial(arguments)
         return super().partial(**arguments)
 
-    @cached_property
-    def hook(self) -> SegmindHook:
-        """The hook for this task's connection."""
-        from airflow_provider_segmind.hooks.segmind import SegmindHook  # parsing a DAG needs no transport
-
-        return SegmindHook(self.segmind_conn_id)
-
     def wait(self, context: Context) -> Any:
         """Wait in the triggerer, or as ``mode`` says."""
         wait = self._begin(context)
@@ -230,8 +221,10 @@ class SegmindRequestSensor(SegmindBaseSensorOperator):
             kept = wait.check_output()
         except SegmindError as error:
             self.fail(error)
-        if kept is not None:
-            return kept.paths
+        if kept:
+            from airflow_provider_segmind.media.existing_outputs import paths_of  # parsing a DAG needs no storage
+
+            return paths_of(kept)
         if self.deferrable:
             wait.defer()
         wait.log_polls()

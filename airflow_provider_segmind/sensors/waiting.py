@@ -28,9 +28,9 @@ from airflow_provider_segmind.hooks.driving import fetch_completed, log_wait, po
 from airflow_provider_segmind.lineage.assets import add_asset_extras, suppress_asset_events
 from airflow_provider_segmind.lineage.delivered import Delivered
 from airflow_provider_segmind.lineage.metrics import CountedInTaskState, count_bytes, count_failure, count_once
-from airflow_provider_segmind.media.existing_outputs import OutputKept, check_existing
+from airflow_provider_segmind.media.existing_outputs import check_existing
 from airflow_provider_segmind.media.mapped_outputs import check_instance
-from airflow_provider_segmind.media.stored import StoredOutput
+from airflow_provider_segmind.media.stored import ExistingOutput, StoredOutput
 from airflow_provider_segmind.triggers.deferral import deferral_timeout, earliest_event
 from airflow_provider_segmind.triggers.events import LargeResult, read_event
 from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
@@ -99,39 +99,42 @@ class RequestWait:
         self._context = context
         self.finished: Delivered | None = None
 
-    def check_output(self) -> OutputKept | None:
+    def check_output(self) -> list[ExistingOutput]:
         """
         Check before the wait that the output is wanted and can be stored.
 
         A rescheduled task gets here before each poll, and only looks whether the output is there.
 
-        :return: What is there already, if it is to be kept.
+        :return: The files that are there already, and are to be kept.
         :raises InvalidParameterError: If it cannot be stored, or is there and must not be.
         :raises UnwritableOutputError: If the storage has trouble that may pass.
         """
         if self._outputs is None:
-            return None
+            return []
         task = self._task
         if task.if_output_exists != "replace":
-            try:
-                found = self._outputs.find_existing(request_id=task.request_id)
-                check_existing(found, task.if_output_exists, "the task did not wait", task.request_id)
-            except OutputKept as kept:
-                self._keep(kept)
-                return kept
+            found = self._outputs.find_existing(request_id=task.request_id)
+            check_existing(found, task.if_output_exists, "the task did not wait")
+            if found:
+                self._keep(found)
+                return found
         if task.deferrable or not task.reschedule:
             check_instance(self._context, is_folder=str(task.output_path).endswith("/"))
             self._outputs.check()
-        return None
+        return []
 
-    def _keep(self, kept: OutputKept) -> None:
+    def _keep(self, outputs: list[ExistingOutput]) -> None:
         """Push what is known of the output that is there already. No asset has changed."""
         task, request_id = self._task, self._task.request_id
-        task.log.info("Request %s: %s is there already, and is kept", request_id, one_line(str(kept)))
+        task.log.info(
+            "Request %s: %s is there already, and is kept",
+            request_id,
+            one_line(", ".join(each.path for each in outputs)),
+        )
         suppress_asset_events(task)
         if task.do_xcom_push:
             push_request_id(self._context, request_id)
-            push_summary_of_kept(self._context, self._task.known_model(), request_id, kept.outputs)
+            push_summary_of_kept(self._context, self._model, request_id, outputs)
 
     def defer(self) -> NoReturn:
         """Free the worker until the trigger has seen the request's end."""
@@ -187,9 +190,13 @@ class RequestWait:
 
     def time_out(self, error: RequestTimeoutError) -> NoReturn:
         """Fail the task because its time is up."""
-        count_failure(self._task.known_model(), error)
+        count_failure(self._model, error)
         message = f"{error.detail.rstrip('.')}. {self._task.advice()}"
         raise_in_place_of(error, error_for_airflow(error, message, AirflowSensorTimeout))
+
+    @cached_property
+    def _model(self) -> str | None:
+        return self._task.known_model()
 
     @cached_property
     def _outputs(self) -> OutputStore | None:
@@ -205,7 +212,7 @@ class RequestWait:
 
     def _deliver(self, result: RequestReport) -> Any:
         task, context = self._task, self._context
-        charged = Delivered(self._task.known_model(), result, model_output(result))
+        charged = Delivered(self._model, result, model_output(result))
         count_once(charged, CountedInTaskState(context))  # whatever becomes of the output
         if task.do_xcom_push:
             push_request_id(context, result.request_id)
@@ -213,7 +220,7 @@ class RequestWait:
             if task.push_result is True:
                 push_result(context, result)
         stored = self._store_outputs(result)
-        self.finished = Delivered(charged.model, result, charged.output, stored)
+        self.finished = Delivered(self._model, result, charged.output, stored)
         if stored and task.do_xcom_push:
             push_summary(context, self.finished)
         add_asset_extras(context, task.outlets, self.finished)
@@ -224,6 +231,6 @@ class RequestWait:
         """Store the output where ``output_path`` says, if it does."""
         stored = []
         for output in self._outputs.store_result(result) if self._outputs is not None else ():
-            count_bytes(self._task.known_model(), output.size)
+            count_bytes(self._model, output.size)
             stored.append(output)
         return stored

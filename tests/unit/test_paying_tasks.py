@@ -329,15 +329,7 @@ def test_a_submit_whose_answer_was_lost_is_found(emulator: RunningEmulator, defe
     assert submits(emulator) == 1
 
 
-@pytest.fixture
-def _short_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A submit that never arrived is given up within half a second."""
-    monkeypatch.setattr("airflow_provider_segmind.durability.submission.HISTORY_LAG", 0.1)
-    monkeypatch.setattr("airflow_provider_segmind.durability.submission.latest_usual_duration", lambda *_: 0.0)
-    monkeypatch.setattr("airflow_provider_segmind.api.history_search.FIRST_PAUSE", 0.1)
-
-
-@pytest.mark.usefixtures("_short_search")
+@pytest.mark.usefixtures("short_search")
 @pytest.mark.parametrize(
     ("choice", "expected"), [("fail", SubmitUnresolvedError), ("resubmit", None)], ids=["fail", "resubmit"]
 )
@@ -357,7 +349,7 @@ def test_if_the_history_cannot_be_read_the_user_has_chosen_what_happens(
     assert submits(emulator) == 1
 
 
-@pytest.mark.usefixtures("_short_search")
+@pytest.mark.usefixtures("short_search")
 def test_where_nothing_is_remembered_an_unresolved_submit_fails_for_good(
     emulator: RunningEmulator,
 ) -> None:

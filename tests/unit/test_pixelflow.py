@@ -54,11 +54,8 @@ class WorkflowTask(Task):
 
 
 @pytest.fixture(autouse=True)
-def _short_search(monkeypatch: pytest.MonkeyPatch) -> None:
+def _store_that_survives_a_clear(short_search: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_segmind.durability.backends.does_clear_forget", lambda: False)
-    monkeypatch.setattr("airflow_provider_segmind.durability.submission.HISTORY_LAG", 0.5)
-    monkeypatch.setattr("airflow_provider_segmind.durability.submission.latest_usual_duration", lambda *_: 0.0)
-    monkeypatch.setattr("airflow_provider_segmind.api.history_search.FIRST_PAUSE", 0.1)
 
 
 def paths(emulator: RunningEmulator) -> list[str]:

@@ -60,11 +60,9 @@ def instance(map_index: int = -1, run_id: str = "manual", **arguments: Any) -> C
 
 
 @pytest.fixture(autouse=True)
-def _short_search(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick(short_search: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And with a store that survives a clear."""
     monkeypatch.setattr("airflow_provider_segmind.durability.backends.does_clear_forget", lambda: False)
-    monkeypatch.setattr("airflow_provider_segmind.durability.submission.HISTORY_LAG", 0.5)
-    monkeypatch.setattr("airflow_provider_segmind.durability.submission.latest_usual_duration", lambda *_: 0.0)
-    monkeypatch.setattr("airflow_provider_segmind.api.history_search.FIRST_PAUSE", 0.1)
     monkeypatch.setattr("airflow_provider_segmind.durability.spending.PAUSES", (0.05, 0.1, 0.2))
 
 
