@@ -1,1 +1,0 @@
-"""As many videos as a key allows, made by several processes: `python -m benchmarks.fleet`."""
