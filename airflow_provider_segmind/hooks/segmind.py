@@ -28,12 +28,8 @@ from airflow_provider_segmind.api.values import LARGEST, read_number
 from airflow_provider_segmind.compat import BaseHook
 from airflow_provider_segmind.exceptions import InvalidParameterError, SegmindError
 from airflow_provider_segmind.hooks import form
-from airflow_provider_segmind.hooks.blocking import BlockingTransport
-from airflow_provider_segmind.hooks.lookup import look_up
 from airflow_provider_segmind.hooks.names import CONNECTION_TYPE, DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.hooks.saving import LARGEST_FILE, local_path, save
-from airflow_provider_segmind.hooks.service_check import check_services
-from airflow_provider_segmind.hooks.worker_turns import LONGEST_TEST_WAIT
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -42,7 +38,9 @@ if TYPE_CHECKING:
     from airflow_provider_segmind.api.download import Download
     from airflow_provider_segmind.api.follow import FollowedRequest
     from airflow_provider_segmind.api.schedule import KeyLoad
+    from airflow_provider_segmind.hooks.blocking import BlockingTransport
     from airflow_provider_segmind.hooks.budget import Budget
+    from airflow_provider_segmind.hooks.connection import SegmindConnection
     from airflow_provider_segmind.hooks.nonblocking import NonblockingTransport
 
 T = TypeVar("T")
@@ -89,24 +87,33 @@ class SegmindHook(BaseHook):
         return form.behaviour()
 
     @cached_property
+    def _connection(self) -> SegmindConnection:
+        # Only what sends: a task that resumes with its result needs none, and it is half of what that imports.
+        from airflow_provider_segmind.hooks.lookup import look_up
+
+        return look_up(self.segmind_conn_id)
+
+    @cached_property
     def _transport(self) -> BlockingTransport:
-        return BlockingTransport(look_up(self.segmind_conn_id), self.segmind_conn_id)
+        from airflow_provider_segmind.hooks.blocking import BlockingTransport
+
+        return BlockingTransport(self._connection, self.segmind_conn_id)
 
     @property
     def request_interval(self) -> float:
         """Seconds between two requests at least, by the connection's ``requests_per_minute``; 0 without one."""
-        allowed = self._transport.connection.requests_per_minute
+        allowed = self._connection.requests_per_minute
         return 60 / allowed if allowed else 0.0
 
     @property
     def expected_duration(self) -> float | None:
         """Seconds that a request usually takes, if the connection says so: an emulator's does."""
-        return self._transport.connection.expected_duration
+        return self._connection.expected_duration
 
     @property
     def submit_duration_limit(self) -> float:
         """Seconds that a submit takes at most, with all attempts and the pauses between them."""
-        return MOST_SENDS * (self._transport.connection.timeout + LONGEST_RETRY_PAUSE)
+        return MOST_SENDS * (self._connection.timeout + LONGEST_RETRY_PAUSE)
 
     def get_conn(self) -> BlockingTransport:
         """Return the transport, whose ``send`` carries the calls of ``airflow_provider_segmind.api.calls``."""
@@ -201,7 +208,7 @@ class SegmindHook(BaseHook):
         """
         from airflow_provider_segmind.hooks.downloads import fetch_file  # only a task that stores its output
 
-        return fetch_file(url, download, self._transport.connection, request_id)
+        return fetch_file(url, download, self._connection, request_id)
 
     def wait(self, request_id: str, timeout: float = DEFAULT_TIMEOUT) -> RequestReport:
         """
@@ -266,8 +273,11 @@ class SegmindHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask each of the three addresses something that is free, and return which of them failed, if one did."""
+        from airflow_provider_segmind.hooks.service_check import check_services
+        from airflow_provider_segmind.hooks.worker_turns import LONGEST_TEST_WAIT
+
         try:
-            connection = self._transport.connection
+            connection = self._connection
         except SegmindError as error:
             return False, str(error)
         self._transport.turns.longest_wait = LONGEST_TEST_WAIT
@@ -362,8 +372,7 @@ class SegmindAsyncHook:
     async def _make_blocking_hook(self) -> SegmindHook:
         """Return a hook for a thread, which cannot look the connection up itself."""
         hook = SegmindHook(self.segmind_conn_id)
-        connection = await self._get_transport().get_connection()
-        vars(hook)["_transport"] = BlockingTransport(connection, self.segmind_conn_id)
+        vars(hook)["_connection"] = await self._get_transport().get_connection()
         return hook
 
     async def get_budget(self) -> Budget:

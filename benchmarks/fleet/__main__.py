@@ -6,62 +6,66 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
 
+from benchmarks.fleet.dags.contestants import FIELD
 from benchmarks.fleet.play import Outcome, play
+from benchmarks.fleet.plot import draw
 from benchmarks.fleet.settings import Settings
 from benchmarks.fleet.story import text
+from benchmarks.report import machine
+from harness import StoppedError
 
 
 def main() -> int:
-    """Run it, and print what became of it in Markdown, and as JSON to stderr."""
+    """Run it, and print what became of it in Markdown; what happens meanwhile goes to stderr."""
     options = _parser().parse_args()
+    settings = Settings(options.clips, options.rate, options.latency, options.slots, options.only, options.redis)
+    options.folder.mkdir(parents=True, exist_ok=True)
     outcomes: list[Outcome] = []
-    for world in options.world or [{}]:
-        for configured in options.limit:
-            for _ in range(options.rounds):
-                settings = Settings(
-                    clips=options.clips,
-                    rate=options.rate,
-                    configured=configured,
-                    scale=options.scale,
-                    triggerers=options.triggerers,
-                    workers=options.workers,
-                    slots=options.slots,
-                    start=options.start,
-                    world=world,
-                )
-                outcomes.append(play(settings))
-                kept = {name: value for name, value in asdict(outcomes[-1]).items() if name != "delays"}
-                sys.stderr.write(f"{json.dumps(kept)}\n")
-    sys.stdout.write(f"{text(outcomes)}\n")
+    try:
+        for _ in range(options.rounds):
+            for outcome in play(settings):
+                outcomes.append(outcome)
+                _keep(options.folder, outcomes)
+    except StoppedError as stopped:
+        return stopped.exit_code
+    draw(options.folder / "fleet.png", outcomes, settings, settings.clips[-1])
+    sys.stdout.write(f"{machine()}\n\n{text(outcomes, settings)}\n")
     return 0
+
+
+def _keep(folder: Path, outcomes: list[Outcome]) -> None:
+    """Write what is there by now: a long benchmark may be stopped."""
+    kept = {"machine": machine(), "outcomes": [asdict(each) for each in outcomes]}
+    (folder / "fleet.json").write_text(f"{json.dumps(kept)}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
     defaults = Settings()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
     add = parser.add_argument
-    add("--clips", type=int, default=defaults.clips, help="(%(default)s)")
-    add("--rate", type=int, default=defaults.rate, help="requests a minute of the key (%(default)s)")
-    add("--scale", type=float, default=defaults.scale, help="multiplies the clips' durations (%(default)s)")
-    add("--triggerers", type=int, default=defaults.triggerers, help="(%(default)s)")
-    add("--workers", type=int, default=defaults.workers, help="(%(default)s)")
-    add("--slots", type=int, default=defaults.slots, help="of each worker (%(default)s)")
-    add("--start", type=float, default=defaults.start, help="seconds to start a task (%(default)s)")
-    add("--rounds", type=int, default=1, help="how often (%(default)s)")
-    add("--limit", type=_limits, default=(True, False), help="in the connection: yes, no or yes,no (yes,no)")
-    add("--world", type=_world, action="append", help="such as running_status=425,running_body=error; repeatable")
+    add("--clips", type=_numbers, default=defaults.clips, help="mapped tasks of a run, such as 24,100 (24,100)")
+    add("--rate", type=int, default=defaults.rate, help="requests a minute of each key (%(default)s)")
+    add("--latency", type=float, default=defaults.latency, help="seconds that a clip takes (%(default)s)")
+    add("--slots", type=int, default=defaults.slots, help="of each of the two workers (%(default)s)")
+    add("--only", type=_names, default=(), help=f"some of {','.join(each.name for each in FIELD)}")
+    add("--rounds", type=int, default=1, help="how often, each in a new Airflow (%(default)s)")
+    add("--redis", default=defaults.redis, help="an Airflow connection (%(default)s)")
+    add("--folder", type=Path, default=Path(".cache/benchmarks"), help="gets the results (%(default)s)")
     return parser
 
 
-def _limits(given: str) -> tuple[bool, ...]:
-    return tuple({"yes": True, "no": False}[each] for each in given.split(","))
+def _numbers(given: str) -> tuple[int, ...]:
+    return tuple(int(each) for each in given.split(","))
 
 
-def _world(given: str) -> dict[str, Any]:
-    pairs = (each.partition("=") for each in given.split(",") if each)
-    return {name: int(value) if value.isdigit() else value for name, _, value in pairs}
+def _names(given: str) -> tuple[str, ...]:
+    names = tuple(given.split(","))
+    strangers = set(names) - {each.name for each in FIELD}
+    if strangers:
+        raise argparse.ArgumentTypeError(f"nobody is called {', '.join(sorted(strangers))}")
+    return names
 
 
 if __name__ == "__main__":

@@ -1,57 +1,70 @@
-"""One fleet: a key, an emulated Segmind, and several processes that know nothing of each other."""
+"""All contestants in one Airflow, one after the other, and what was recorded of each."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import tempfile
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from multiprocessing.queues import Queue
+from pathlib import Path
 from typing import Any
 
 from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
-from airflow_provider_segmind.emulator.worlds import DOCUMENTED
-
-from .processes import Step, wait, work
-from .settings import Settings
+from benchmarks.fleet.dags.contestants import LIMITS, TASK_ID, Contestant
+from benchmarks.fleet.settings import PRICE, TYPICAL, Settings
+from harness import ENDED, Cluster, Run, slot_stays
 
 LIMITED = 429
-_SPAWN = multiprocessing.get_context("spawn")
+SEED = 1
+"""The durations of the clips are drawn from it: the same for all."""
+
+DAGS = Path(__file__).parent / "dags"
+SECONDS = 3600.0
+LOOK_EVERY = 3.0
+AIRFLOW = {
+    "CORE__MAX_ACTIVE_TASKS_PER_DAG": 1000,
+    "CORE__PARALLELISM": 1000,
+    "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.5,
+    # A hundred tasks that start at once keep a small machine busy: that must not look like a death.
+    "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": 300,
+    "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": 300,
+}
+ATTEMPTS_PAID_FOR = 5
+"""Each key has credits for so many times its clips: who pays twice is to be seen, not stopped."""
 
 
 @dataclass(frozen=True)
 class Outcome:
     """
-    What became of a fleet.
+    What became of a contestant's run. Moments are seconds after its first request.
 
-    :param seconds: From the first task's start until the last has its video.
+    :param clips: How many were asked for.
+    :param makespan: Until its last task ended, however it did.
+    :param bound: The lower bound of that.
     :param requests: How many were sent, by endpoint.
-    :param limited: How many of them were answered with 429, by endpoint.
-    :param charged: How many videos were paid.
-    :param delays: Seconds from the end of each clip until an answer said so.
+    :param limited: How many of them were answered with 429.
+    :param charged: Videos that Segmind charged, and did not refund.
+    :param delivered: When each task that delivered its video ended.
+    :param slot_seconds: That all tasks held of worker slots.
     """
 
-    settings: Settings
-    seconds: float
+    contestant: str
+    clips: int
+    makespan: float
+    bound: float
     requests: Mapping[str, int]
     limited: Mapping[str, int]
     charged: int
-    delays: tuple[float, ...]
+    delivered: tuple[float, ...]
+    slot_seconds: float
 
     @property
-    def per_clip(self) -> float:
-        """Requests for each clip, refused ones included."""
-        return sum(self.requests.values()) / self.settings.clips
-
-    @property
-    def answered_per_clip(self) -> float:
-        """Requests for each clip without those that were refused."""
-        return (sum(self.requests.values()) - sum(self.limited.values())) / self.settings.clips
+    def per_clip(self) -> float | None:
+        """Requests for each video that was delivered, refused ones included; None if none was."""
+        return sum(self.requests.values()) / len(self.delivered) if self.delivered else None
 
     @property
     def limited_share(self) -> float:
@@ -59,126 +72,113 @@ class Outcome:
         return sum(self.limited.values()) / sum(self.requests.values())
 
     @property
-    def against_bound(self) -> float:
-        """How many times the lower bound it took."""
-        return self.seconds / self.settings.lower_bound
+    def lost(self) -> float:
+        """USD for videos that no task delivered."""
+        return (self.charged - len(self.delivered)) * PRICE
 
 
-def play(settings: Settings) -> Outcome:
-    """
-    Make the clips, and leave nothing running.
-
-    :raises RuntimeError: If a task failed, or the videos paid for are not those that were made.
-    """
-    emulator_settings: dict[str, Any] = {
-        "requests_per_minute": settings.rate,
-        "time_scale": settings.scale,
-        "seed": settings.seed,
-        "credits": 1e6,
-        "log_size": 1_000_000,
-        "world": DOCUMENTED.changed(settings.world),
-    }
-    with running_emulator(**emulator_settings) as emulator, _processes(settings, emulator) as fleet:
-        began = time.monotonic()
-        outputs = fleet.make(settings.clips)
-        seconds = time.monotonic() - began
-        charged = emulator.ledger()["count"]
-        if not charged == len(set(outputs)) == settings.clips:
-            raise RuntimeError(f"{charged} videos were paid, {len(set(outputs))} of {settings.clips} were made")
-        log = [each for each in emulator.requests()["log"] if each["endpoint"] != "health"]
-        return Outcome(
-            settings,
-            seconds,
-            dict(Counter(each["endpoint"] for each in log)),
-            dict(Counter(each["endpoint"] for each in log if each["status"] == LIMITED)),
-            charged,
-            _delays(emulator, log),
+def play(settings: Settings) -> Iterator[Outcome]:
+    """Run all contestants with all numbers of clips, and leave nothing running."""
+    with _segminds(settings) as emulators:
+        cluster = Cluster(
+            dags=DAGS,
+            executor="celery",
+            slots=settings.slots,
+            schedulers=2,
+            triggerers=2,
+            workers=2,
+            settings=AIRFLOW,
+            environment={**_connections(emulators, settings), **settings.environment},
+            preload=["airflow_provider_segmind.operators.kling", "airflow.providers.standard.operators.python"],
+            seconds=SECONDS,
+            say=_say,
         )
-
-
-def _delays(emulator: RunningEmulator, log: list[dict[str, Any]]) -> tuple[float, ...]:
-    ends = {each.request_id: each.finishes_at for each in emulator._state.jobs}
-    seen: dict[str, float] = {}
-    for each in log:
-        request_id = each["request_id"]
-        if each["endpoint"] in ("status", "result") and each["status"] == 200 and each["at"] >= ends[request_id]:
-            seen.setdefault(request_id, each["at"] - ends[request_id])
-    return tuple(seen.values())
-
-
-class _Fleet:
-    """The running processes, and the queues to them."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self.to_workers: Queue[Any] = _SPAWN.Queue()
-        self.to_triggerers: list[Queue[Any]] = [_SPAWN.Queue() for _ in range(settings.triggerers)]
-        self.done: Queue[Any] = _SPAWN.Queue()
-        self.processes = [
-            _SPAWN.Process(target=work, args=(self.to_workers, self.done, settings.slots, settings.start))
-            for _ in range(settings.workers)
-        ] + [_SPAWN.Process(target=wait, args=(queue, self.done)) for queue in self.to_triggerers]
-
-    def make(self, clips: int) -> list[Any]:
-        """Have all clips made, as a scheduler would, and return what their tasks returned."""
-        outputs, deferrals = [], 0
-        for clip in range(clips):
-            self.to_workers.put(Step(clip))
-        while len(outputs) < clips:
-            step = self.done.get()
-            if step.error:
-                raise RuntimeError(step.error)
-            if step.trigger is not None:
-                self.to_triggerers[deferrals % len(self.to_triggerers)].put(step)
-                deferrals += 1
-            elif step.output is None:
-                self.to_workers.put(step)
-            else:
-                outputs.append(step.output)
-        return outputs
+        with cluster:
+            for clips in settings.clips:
+                for contestant in settings.contestants:
+                    yield _outcome(contestant, clips, cluster, emulators[contestant, clips], settings)
 
 
 @contextmanager
-def _processes(settings: Settings, emulator: RunningEmulator) -> Iterator[_Fleet]:
-    with tempfile.TemporaryDirectory() as home, _environment(settings, emulator, home):
-        fleet = _Fleet(settings)
-        for process in fleet.processes:
-            process.start()
-        try:
-            for _ in fleet.processes:
-                fleet.done.get()
-            yield fleet
-        finally:
-            for _ in range(settings.workers * settings.slots):
-                fleet.to_workers.put(None)
-            for queue in fleet.to_triggerers:
-                queue.put(None)
-            for process in fleet.processes:
-                process.join(30)
-                if process.is_alive():
-                    process.kill()
+def _segminds(settings: Settings) -> Iterator[Mapping[tuple[Contestant, int], RunningEmulator]]:
+    """Run an emulator for each run, each with its own key, so that no run knows what another has learned."""
+    with ExitStack() as running:
+        yield {
+            (contestant, clips): running.enter_context(
+                running_emulator(
+                    requests_per_minute=settings.rate,
+                    time_scale=settings.latency / TYPICAL,
+                    seed=SEED,
+                    api_keys=(f"SG_{place:08x}{clips:08x}",),
+                    credits=ATTEMPTS_PAID_FOR * PRICE * clips,
+                    log_size=1_000_000,
+                )
+            )
+            for place, contestant in enumerate(settings.contestants, start=1)
+            for clips in settings.clips
+        }
 
 
-@contextmanager
-def _environment(settings: Settings, emulator: RunningEmulator, home: str) -> Iterator[None]:
-    """Set what the processes inherit."""
-    ((name, connection),) = emulator.environment().items()
-    document = json.loads(connection)
-    if settings.configured:
-        document["extra"]["requests_per_minute"] = settings.rate
-    variables = {
-        name: json.dumps(document),
-        "AIRFLOW_HOME": home,
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
-    }
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def _connections(
+    emulators: Mapping[tuple[Contestant, int], RunningEmulator], settings: Settings
+) -> dict[str, str]:
+    """Return the environment variables that define the connections."""
+    found = {f"AIRFLOW_CONN_{LIMITS.upper()}": settings.redis}
+    for (contestant, clips), emulator in emulators.items():
+        connection = emulator.connection()
+        extra: dict[str, Any] = connection["extra"]
+        if contestant.has_limit:
+            extra["requests_per_minute"] = settings.rate
+        if contestant.has_redis:
+            extra["rate_limit_conn_id"] = LIMITS
+        found[f"AIRFLOW_CONN_{contestant.conn_id(clips).upper()}"] = json.dumps(connection)
+    return found
+
+
+def _outcome(
+    contestant: Contestant, clips: int, cluster: Cluster, emulator: RunningEmulator, settings: Settings
+) -> Outcome:
+    run = cluster.run(contestant.dag_id(clips))
+    _say(f"{run.dag_id}: {cluster.until(f'{run.dag_id} to end', _RareLook(run))}")
+    changes = run.state_changes(TASK_ID)
+    ended = {place: each[-1].at.timestamp() for place, each in changes.items()}
+    log = [each for each in emulator.requests()["log"] if each["endpoint"] != "health"]
+    began = min(each["at"] for each in log)
+    made = {f"{emulator.url}/outputs/{job.request_id}.mp4" for job in emulator._state.jobs}
+    delivered: dict[str, float] = {}
+    for row in run.rows(TASK_ID):
+        if row.state == "success":
+            url = str(cluster.until("an XCom", lambda place=row.map_index: run.xcom(TASK_ID, map_index=place)))
+            if url in made:
+                delivered.setdefault(url, round(ended[row.map_index] - began, 3))
+    return Outcome(
+        contestant.name,
+        clips,
+        max(ended.values()) - began,
+        settings.lower_bound(clips),
+        dict(Counter(each["endpoint"] for each in log)),
+        dict(Counter(each["endpoint"] for each in log if each["status"] == LIMITED)),
+        emulator.ledger()["count"],
+        tuple(sorted(delivered.values())),
+        sum(sum(slot_stays(each)) for each in changes.values()),
+    )
+
+
+class _RareLook:
+    """A look at a run that is not taken too often: Airflow has better things to do."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._next = 0.0
+
+    def __call__(self) -> str | None:
+        """Return how the run has ended; None if it has not."""
+        if time.monotonic() < self._next:
+            return None
+        self._next = time.monotonic() + LOOK_EVERY
+        state = self._run.state()
+        return state if state in ENDED else None
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")

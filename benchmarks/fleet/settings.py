@@ -2,48 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
+from benchmarks.fleet.dags.contestants import Contestant, chosen
+
+PRICE = 0.91
+"""USD for a clip."""
+
+MINUTE = 60.0
 TYPICAL = 144.5
-"""Seconds that a Kling O1 clip takes."""
+"""Seconds that a clip takes at Segmind."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """
-    A fleet of processes, and its clips.
+    What is played.
 
-    :param clips: How many are made, as fast as the key allows.
-    :param rate: Requests a minute that the key allows.
-    :param configured: Whether the connection says so.
-    :param scale: Multiplies the duration of the clips.
-    :param triggerers: Processes that wait.
-    :param workers: Processes that submit.
-    :param slots: Tasks at a time in each worker.
-    :param start: Seconds that a worker takes to start a task, on average.
-    :param world: What Segmind does where the evidence leaves it open.
-    :param seed: The durations are drawn from it.
+    :param clips: Numbers of mapped tasks, each of which is a run for each contestant.
+    :param rate: Requests a minute that each key allows.
+    :param latency: Seconds that a clip takes on average: the real duration would make a benchmark of hours.
+    :param slots: Tasks at a time in each of the two workers.
+    :param only: Names of the contestants; all if there are none.
+    :param redis: An Airflow connection, as a URI.
     """
 
-    clips: int = 100
+    clips: tuple[int, ...] = (24, 100)
     rate: int = 120
-    configured: bool = True
-    scale: float = 0.2
-    triggerers: int = 2
-    workers: int = 2
+    latency: float = 29.0
     slots: int = 8
-    start: float = 2.0
-    world: Mapping[str, Any] = field(default_factory=dict)
-    seed: int = 1
+    only: tuple[str, ...] = ()
+    redis: str = "redis://127.0.0.1:6379/9"
 
     @property
-    def lower_bound(self) -> float:
-        """Seconds that all clips take at least, if each takes two requests that are spaced evenly."""
-        return 2 * self.clips / self.rate * 60 + self.scale * TYPICAL
+    def contestants(self) -> tuple[Contestant, ...]:
+        """The contestants that take part."""
+        return chosen(self.only)
+
+    def lower_bound(self, clips: int) -> float:
+        """Return the seconds that so many clips take at least: two requests each, evenly spaced, and one clip."""
+        return 2 * clips * MINUTE / self.rate + self.latency
 
     @property
-    def world_name(self) -> str:
-        """The world in a few words."""
-        return ", ".join(f"{name}={value}" for name, value in self.world.items()) or "as documented"
+    def environment(self) -> dict[str, str]:
+        """What the DAG file reads."""
+        return {
+            "FLEET_CLIPS": ",".join(map(str, self.clips)),
+            "FLEET_ONLY": ",".join(self.only),
+            "FLEET_LATENCY": str(self.latency),
+        }

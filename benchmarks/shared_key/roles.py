@@ -56,8 +56,12 @@ class Task:
     submit: dict[str, Any] | None = None
 
 
-def work(wires: Wires, slots: int, environment: dict[str, str]) -> None:
-    """Be a worker: start a process for each task, `slots` at a time."""
+def work(wires: Wires, slots: int, environment: dict[str, str], expected: float) -> None:
+    """
+    Be a worker: start a process for each task, `slots` at a time.
+
+    :param expected: Seconds that a clip is expected to take, as the provider expects 144.5 s of the real Kling.
+    """
     os.environ.update(environment)
     tempfile.tempdir = environment["TMPDIR"]
     free = threading.Semaphore(slots)
@@ -75,20 +79,19 @@ def work(wires: Wires, slots: int, environment: dict[str, str]) -> None:
         if child == 0:
             try:
                 random.seed()
-                _run(task, wires)
+                _run(task, wires, expected)
             finally:
                 os._exit(0)
         threading.Thread(target=reap, args=(child,), daemon=True).start()
 
 
-def _run(task: Task, wires: Wires) -> None:
+def _run(task: Task, wires: Wires, expected: float) -> None:
     """Submit, or defer until the turn to."""
     time.sleep(random.uniform(*START))
     hook = SegmindHook()
     previous = None if task.submit is None else RateLimitedSubmit.from_json(task.submit)
     try:
-        if hasattr(hook, "wait_to_submit"):  # older versions have none
-            hook.wait_to_submit(has_turn=previous is not None)
+        hook.wait_to_submit(has_turn=previous is not None)
         accepted = hook.submit(
             MODEL, {"prompt": f"clip {task.clip}", "start_image_url": "https://example.com/a.png"}
         )
@@ -97,9 +100,7 @@ def _run(task: Task, wires: Wires) -> None:
         wires.waits.put(("turn", task.clip, waiting.as_json(), time.time() + HOLD))
         return
     now = time.time()
-    request = FollowedRequest(
-        accepted.request_id, now, now + TIMEOUT, None, MODEL, hook.expected_duration, variant="duration=5"
-    )
+    request = FollowedRequest(accepted.request_id, now, now + TIMEOUT, None, MODEL, expected, variant="duration=5")
     wires.waits.put(("request", task.clip, asdict(request), now + HOLD))
 
 

@@ -107,12 +107,19 @@ def test_triggers() -> None:
     assert not {"aiohttp", "aiolimiter"} & set(traced["new"])
 
 
+RUNNING = ("hooks.segmind", "operators.running", "operators.sync_running", "sensors.waiting")
+
+
 def test_a_worker_needs_no_library_of_the_triggerer() -> None:
-    modules = ("hooks.segmind", "operators.running", "operators.sync_running", "sensors.waiting")
-    traced = trace_imports("".join(f"import {PACKAGE}.{module}\n" for module in modules))
+    traced = trace_imports("".join(f"import {PACKAGE}.{module}\n" for module in (*RUNNING, "hooks.blocking")))
     assert not {"aiohttp", "aiolimiter"} & {*traced["asked_for"], *traced["new"]}
     assert "requests" in traced["asked_for"]
     assert not {"asgiref", "fsspec", "upath", f"{PACKAGE}.media.storing"} & {*traced["asked_for"], *traced["new"]}
+
+
+def test_a_task_that_resumes_with_its_result_imports_nothing_that_sends() -> None:
+    traced = trace_imports("".join(f"import {PACKAGE}.{module}\n" for module in RUNNING))
+    assert not {"requests", "urllib3"} & {*traced["asked_for"], *traced["new"]}
 
 
 def test_what_is_written_twice_is_the_same() -> None:

@@ -14,7 +14,7 @@ import requests
 
 from airflow_provider_segmind.emulator import media
 from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
-from harness import ENDED, NOTICE_DEATHS_SOON, S3, Cluster, Run, TaskRow
+from harness import ENDED, NOTICE_DEATHS_SOON, S3, Cluster, Run, TaskRow, last_lines
 
 from .killing import Killer
 
@@ -27,6 +27,10 @@ DOLLARS_PER_IMAGE = 5.0
 
 RUN_SECONDS = 2400.0
 PAUSE = 0.2
+SUCCEEDED = ("success", "skipped")
+LINES = 5
+"""Of the log of each attempt of a task that did not succeed."""
+
 WAIT_SECONDS = 600.0
 """How long Airflow may take to start or to know a new process, on a machine that is busy with other things."""
 SHAPES: dict[str, dict[str, Any]] = {
@@ -56,6 +60,7 @@ class Outcome:
     :param state: Of the DAG run.
     :param attempts: How many tasks took how many attempts.
     :param killed: How many were killed, by kind: tasks, the processes that supervise them, and whole components.
+    :param failures: Each task that did not succeed, with the end of the log of each attempt.
     :param charged: Requests that Segmind charged and did not refund.
     :param stored: Clips that are where those of their images belong, and the same as at Segmind.
     :param strangers: Whatever else is in their folder.
@@ -68,6 +73,7 @@ class Outcome:
     seconds: float
     attempts: dict[int, int]
     killed: dict[str, int]
+    failures: tuple[str, ...]
     submits: int
     charged: int
     uploads: int
@@ -146,6 +152,7 @@ def _run(rig: Rig, names: list[str], random: Random, deaths: int, pause: float) 
         seconds=seconds,
         attempts=dict(sorted(Counter(row.try_number for row in rows).items())),
         killed=dict(killer.killed),
+        failures=tuple(_failure(rig.cluster, row) for row in rows if row.state not in SUCCEEDED),
         submits=ledger["submits"],
         charged=len(charges),
         uploads=rig.segmind.requests()["endpoints"]["upload"],
@@ -169,6 +176,13 @@ def _ended(rig: Rig, run: Run, killer: Killer, deaths: int, pause: float) -> str
             next_death = time.monotonic() + killer.random.expovariate(1 / pause)
         time.sleep(PAUSE)
     return str(state)
+
+
+def _failure(cluster: Cluster, row: TaskRow) -> str:
+    """Return what is known of a task that did not succeed: one that was killed says nothing at its end."""
+    logs = sorted(cluster.logs.glob(f"tasks/dag_id={DAG_ID}/**/task_id={TASK_ID}/map_index={row.map_index}/*.log"))
+    ends = "".join(f"\n{log.name}: " + "\n".join(last_lines(log)[-LINES:]) for log in logs)
+    return f"{TASK_ID}[{row.map_index}] is {row.state} after {row.try_number} attempts{ends}"
 
 
 def _where(cluster: Cluster, run: Run, rows: list[TaskRow]) -> dict[str, str]:
