@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_segmind.api.documents import Allowance, read_text
 from airflow_provider_segmind.api.locations import Location
 from airflow_provider_segmind.api.text import safe_text
 from airflow_provider_segmind.durability.expense import MICRO, Expense, compact
@@ -179,9 +180,11 @@ class RunExpenses:
         if content is None:
             return None
         try:
-            return replace(Expense.from_json(json.loads(content)), usd=file.micro / MICRO, is_final=file.is_final)
+            # As a whole: without the id of its request, a submit would count as one that was never sent.
+            document = read_text(content.decode(), Allowance())
         except ValueError as error:
             raise SegmindError(f"{safe_text(self._folder.uri + file.name)} is not JSON") from error
+        return replace(Expense.from_json(document), usd=file.micro / MICRO, is_final=file.is_final)
 
     def _file(self, name: str) -> SmallFile:
         from airflow_provider_segmind.media.small_files import small_file

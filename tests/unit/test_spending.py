@@ -722,6 +722,19 @@ def test_a_submit_lists_the_folder_twice_and_a_task_that_is_resumed_once_more(
     assert names(records) == ["500000-charged", "500000-charged"]
 
 
+@pytest.mark.parametrize("content", ["[" * 60_000, '{"request_id": ' + "[" * 60_000, "\xff", ""])
+def test_a_file_that_cannot_be_read_stops_a_task_and_does_not_count_as_never_sent(
+    tmp_path: Path, content: str
+) -> None:
+    ledger = run_ledger(tmp_path, 5.0)
+    spending_from(ledger, 0.5).reserve(submit_name(1795435200.25), "m", None)
+    (file,) = tmp_path.rglob("*.json")
+    file.write_bytes(content.encode("latin-1"))
+    with pytest.raises(SegmindError, match="is not JSON"):
+        spending_from(ledger, 0.5).check("m", None, free_unaccepted=True)
+    assert file.exists()
+
+
 # Sums
 
 
