@@ -142,16 +142,25 @@ def test_openlineage_hears_of_a_clip_and_of_a_sensor_when_they_start_and_when_th
     assert _facts(end)["cost"] > 0
 
     cluster.until("the sensor to end", runs["awaited"].has_succeeded)
-    start, end = _events(cluster, "awaited.wait")
+    *starts, end = _events(cluster, "awaited.wait")
     request_id = runs["awaited"].xcom("wait", "request_id")
-    assert (start["eventType"], _facts(start)) == ("START", {"requestId": request_id})
+    assert [(each["eventType"], _facts(each)) for each in starts] == [("START", {"requestId": request_id})]
     assert (end["eventType"], _facts(end)["requestId"]) == ("COMPLETE", request_id)
 
 
 def _events(cluster: Cluster, job: str) -> list[dict[str, Any]]:
-    """Return the events about a task, in order: as Airflow's listener has written them."""
-    events = [json.loads(path.read_text()) for path in sorted(cluster.folder.glob("openlineage-*.json"))]
-    return [event for event in events if event["job"]["name"] == job]
+    """Return the events about a task, in order. The last one is written when the task has ended, or later."""
+
+    def read_to_the_end() -> list[dict[str, Any]] | None:
+        files = sorted(cluster.folder.glob("openlineage-*.json"))
+        try:
+            events = [json.loads(file.read_text()) for file in files]
+        except ValueError:  # one is being written
+            return None
+        found = [event for event in events if event["job"]["name"] == job]
+        return found if found and found[-1]["eventType"] != "START" else None
+
+    return cluster.until(f"the events of {job}", read_to_the_end)
 
 
 def _facts(event: dict[str, Any]) -> dict[str, Any]:
