@@ -201,10 +201,36 @@ class PermissionDeniedError(RefusedError):
 
 
 class ModelNotFoundError(RefusedError):
-    """404 on a submit: there is no model of that name."""
+    """
+    404 on a submit: there is no model of that name, or no such workflow.
+
+    :param is_workflow: Whether a workflow was asked for.
+    """
 
     summary = "No such model"
     advice = "Compare the slug with the end of the model page's URL; nothing was charged."
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        status: int | None = None,
+        request_id: str | None = None,
+        is_workflow: bool = False,
+    ) -> None:
+        super().__init__(detail, status=status, request_id=request_id)
+        self.is_workflow = is_workflow
+
+    @property
+    def facts(self) -> str:
+        """What happened, without what to do about it and without a full stop."""
+        facts = super().facts
+        return facts.replace(self.summary, "No such workflow", 1) if self.is_workflow else facts
+
+    def _advice(self) -> str:
+        if not self.is_workflow:
+            return super()._advice()
+        return "Compare the id with the workflow's API page; nothing was charged."
 
 
 class InsufficientCreditsError(RefusedError):

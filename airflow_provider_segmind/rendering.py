@@ -27,16 +27,19 @@ class UntrustedValuesUnrendered:
     """
 
     text_fields: ClassVar[Sequence[str]] = ()
-    _rendered = False
+    is_rendered = False
+    """Whether the arguments are what templates rendered to. A template that raises leaves some as they are."""
+
+    _rendering_began = False
 
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Any, seen_oids: set[int]
     ) -> None:
         if parent is self:
             # `airflow dags test` of Airflow 2.11 renders a task again after a deferral: by then, its values.
-            if self._rendered:
+            if self._rendering_began:
                 return
-            self._rendered = True
+            self._rendering_began = True
             for name in template_fields:
                 value = getattr(self, name)
                 text = with_paths_as_text(value)
@@ -57,6 +60,8 @@ class UntrustedValuesUnrendered:
         super()._do_render_template_fields(  # type: ignore[misc]
             parent, template_fields, context, jinja_env, seen_oids
         )
+        if parent is self:
+            self.is_rendered = True
 
     def render_parameters(self, parameters: Mapping[Any, Any], context: Any, texts: Container[str]) -> Any:
         """

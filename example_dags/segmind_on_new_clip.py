@@ -7,7 +7,7 @@ from pendulum import datetime
 from airflow_provider_segmind.compat import DAG, Asset, Param, get_current_context, task, triggering_events
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 
-CLIP = Asset("segmind://clips/product")
+CLIP = Asset("product_clips")
 EXAMPLE_IMAGE = (
     "https://segmind-resources.s3.amazonaws.com/output/"
     "d472b3e1-2b68-406d-9d12-a690c3da4045-seedance_1.5_input.webp"

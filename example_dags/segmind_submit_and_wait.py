@@ -17,7 +17,7 @@ from airflow_provider_segmind.compat import DAG, Asset, Param, get_current_conte
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 from airflow_provider_segmind.sensors.request import SegmindRequestSensor
 
-SUBMITTED = Asset("segmind://requests/product")
+SUBMITTED = Asset("product_requests")
 EXAMPLE_IMAGE = (
     "https://segmind-resources.s3.amazonaws.com/output/"
     "d472b3e1-2b68-406d-9d12-a690c3da4045-seedance_1.5_input.webp"

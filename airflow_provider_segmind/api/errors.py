@@ -67,6 +67,9 @@ def error_for(call: Call[Any], response: Response) -> SegmindError:
         return RateLimitedError(
             detail, status=status, request_id=request_id, reset_at=reset_moment(response.headers, now)
         )
+    if error_type is ModelNotFoundError:
+        is_workflow = call.path.startswith("/workflows/")
+        return ModelNotFoundError(detail, status=status, is_workflow=is_workflow)
     return error_type(detail, status=status, request_id=request_id)
 
 

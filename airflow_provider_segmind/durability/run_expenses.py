@@ -13,10 +13,12 @@ import hashlib
 import json
 import logging
 import re
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_segmind.api.documents import Allowance, read_text
 from airflow_provider_segmind.api.locations import Location
 from airflow_provider_segmind.api.text import safe_text
 from airflow_provider_segmind.durability.expense import MICRO, Expense, compact
@@ -105,23 +107,33 @@ class RunExpenses:
         own = (self._load(file) for file in self._files() if file.instance == self._instance)
         return [each for each in own if each is not None]
 
-    def put(self, expense: Expense) -> None:
-        """Write an expense in place of the one of the same submit; the same errors."""
+    def find(self, is_it: Callable[[Expense], bool], mine: Expense | None) -> list[Expense]:
+        """
+        Return those of this task instance for which something holds; the same errors.
+
+        What this process has written itself needs no listing: if another attempt has replaced it by what Segmind
+        charged, that has another name, and goes before it.
+        """
+        return list(filter(is_it, self.read_own())) if mine is None else [mine]
+
+    def put(self, expense: Expense, before: Expense | None = None) -> None:
+        """
+        Write an expense; the same errors.
+
+        :param before: The one in whose place it is: of the same submit.
+        """
         name = self._name_of(expense)
         with self._naming("written to"):
             content = json.dumps({**self._run, **expense.as_json()}, indent=1).encode()
             self._file(name).write(content)
-        if expense.is_final:  # until then, it has the same name
-            self._remove_others(expense, name)
+            if before is not None and (former := self._name_of(before)) != name:
+                self._file(former).remove()
 
     def remove(self, expense: Expense) -> None:
         """Remove what is there of an expense; the same errors."""
-        self._remove_others(expense, "")
-
-    def _remove_others(self, expense: Expense, kept: str) -> None:
         submit = compact(expense.submit)
         for file in self._all_files():
-            if (file.submit, file.instance) == (submit, self._instance) and file.name != kept:
+            if (file.submit, file.instance) == (submit, self._instance):
                 with self._naming("written to"):
                     self._file(file.name).remove()
 
@@ -168,9 +180,11 @@ class RunExpenses:
         if content is None:
             return None
         try:
-            return replace(Expense.from_json(json.loads(content)), usd=file.micro / MICRO, is_final=file.is_final)
+            # As a whole: without the id of its request, a submit would count as one that was never sent.
+            document = read_text(content.decode(), Allowance())
         except ValueError as error:
             raise SegmindError(f"{safe_text(self._folder.uri + file.name)} is not JSON") from error
+        return replace(Expense.from_json(document), usd=file.micro / MICRO, is_final=file.is_final)
 
     def _file(self, name: str) -> SmallFile:
         from airflow_provider_segmind.media.small_files import small_file

@@ -55,8 +55,20 @@ class Expenses(Protocol):
     def read_own(self) -> list[Expense]:
         """Return those of this task instance, with their request ids."""
 
-    def put(self, expense: Expense) -> None:
-        """Write an expense in place of the one of the same submit."""
+    def find(self, is_it: Callable[[Expense], bool], mine: Expense | None) -> list[Expense]:
+        """
+        Return those of this task instance for which something holds.
+
+        :param mine: One that this process has written, and for which it holds. Another attempt may have removed
+            it, because it took it for one that was never sent.
+        """
+
+    def put(self, expense: Expense, before: Expense | None = None) -> None:
+        """
+        Write an expense.
+
+        :param before: The one in whose place it is: of the same submit.
+        """
 
     def remove(self, expense: Expense) -> None:
         """Remove an expense, if it is there."""
@@ -86,10 +98,13 @@ class TaskExpenses:
         """Return all."""
         return self.read()
 
-    def put(self, expense: Expense) -> None:
+    def find(self, is_it: Callable[[Expense], bool], mine: Expense | None) -> list[Expense]:
+        """Return those for which something holds; if there are none any more, the one that was there."""
+        return list(filter(is_it, self.read())) or ([] if mine is None else [mine])
+
+    def put(self, expense: Expense, before: Expense | None = None) -> None:
         """Write an expense in place of the one of the same submit."""
-        before = self.read()
-        others = [each for each in before if each.submit != expense.submit]
+        others = [each for each in self.read() if each.submit != expense.submit]
         self._store.write_expenses((*others, expense))
 
     def remove(self, expense: Expense) -> None:
@@ -133,6 +148,7 @@ class Spending:
         self._task = task
         self._instance = instance
         self._reserved: dict[str, Expense] = {}
+        self._checked: dict[str, Sequence[Expense]] = {}
 
     @property
     def is_limited(self) -> bool:
@@ -142,26 +158,32 @@ class Spending:
         except SegmindError:
             return True
 
-    def check(self, model: str, variant: str | None) -> None:
+    def check(self, model: str, variant: str | None, *, free_unaccepted: bool = False) -> None:
         """
         Check, without reserving anything, whether a request is within the limits by now.
 
+        :param free_unaccepted: Whether to forget before what was reserved for submits of this task without a
+            request: they were never sent. An attempt that dies between its reservation and its intent leaves one.
         :raises SpendingLimitError: If it is not.
         :raises InvalidParameterError: If a limit cannot be kept with these arguments or options.
         """
+        new = self._expense("now", model, variant)
         for ledger in self._find_ledgers():
-            self._check(ledger, self._expense("now", model, variant))
+            expenses = ledger.expenses.read()
+            if free_unaccepted and any(map(self._is_open, expenses)):
+                self._free_unaccepted(ledger.expenses)
+                expenses = ledger.expenses.read()
+            self._check_limit(ledger, expenses, self._priced(expenses, new))
+            self._checked[ledger.limit.name] = expenses
 
-    def free_unaccepted(self) -> None:
-        """
-        Forget what was reserved for submits of this task without a request: they were never sent.
+    def _is_open(self, expense: Expense) -> bool:
+        """Whether an expense is of this task, or may be, and Segmind has not said what it costs."""
+        return not expense.is_final and expense.instance in ("", self._instance)
 
-        An attempt that dies between its reservation and its intent leaves one. The same errors.
-        """
-        for ledger in self._find_ledgers():
-            for each in ledger.expenses.read_own():
-                if each.request_id is None and not each.is_final:
-                    ledger.expenses.remove(each)
+    def _free_unaccepted(self, expenses: Expenses) -> None:
+        for each in expenses.read_own():
+            if each.request_id is None and not each.is_final:
+                expenses.remove(each)
 
     def reserve(self, submit: str, model: str, variant: str | None) -> None:
         """
@@ -194,23 +216,23 @@ class Spending:
         """Forget what was reserved for a submit, or a request, that is not charged."""
         is_it = _named(submit, request_id)
 
-        def remove(expenses: Expenses) -> None:
-            for each in expenses.read_own():
-                if is_it(each) and not each.is_final:
-                    expenses.remove(each)
+        def remove(ledger: Ledger) -> None:
+            for each in filter(is_it, ledger.expenses.read_own()):
+                if not each.is_final:
+                    ledger.expenses.remove(each)
 
-        self._quietly(lambda ledger: remove(ledger.expenses))
+        self._quietly(remove)
 
     def _change(self, is_it: Callable[[Expense], bool], **changes: object) -> None:
         def change(ledger: Ledger) -> None:
-            found = list(filter(is_it, ledger.expenses.read_own()))
             reserved = self._reserved.get(ledger.limit.name)
-            if not found and reserved is not None and is_it(reserved):
-                found = [reserved]  # another attempt took it for one that was never sent
-            for each in found:
+            mine = reserved if reserved is not None and is_it(reserved) else None
+            for each in ledger.expenses.find(is_it, mine):
                 changed = replace(each, **changes)  # type: ignore[arg-type]
                 if changed != each:
-                    ledger.expenses.put(changed)
+                    ledger.expenses.put(changed, each)
+                if mine is not None:
+                    self._reserved[ledger.limit.name] = changed
 
         self._quietly(change)
 
@@ -234,10 +256,6 @@ class Spending:
         prices = [price for price in (seen, said) if price is not None]
         return replace(new, usd=max(prices, default=None))
 
-    def _check(self, ledger: Ledger, new: Expense) -> None:
-        before = ledger.expenses.read()
-        self._check_limit(ledger, before, self._priced(before, new))
-
     def _check_limit(self, ledger: Ledger, expenses: Sequence[Expense], new: Expense) -> None:
         others = [each for each in expenses if not each.is_same(new)]
         try:
@@ -249,28 +267,40 @@ class Spending:
 
     def _reserve(self, ledger: Ledger, new: Expense) -> Expense:
         """Reserve. Of several tasks at the limit, each may see the others and give way: it looks again then."""
-        for pause in (*PAUSES, None):
+        # What was there when the request was checked is enough to begin with: what is there once it was written
+        # decides.
+        before = self._checked.pop(ledger.limit.name, None)
+        if before is None:
             before = ledger.expenses.read()
+        for pause in (*PAUSES, None):
             priced = self._priced(before, new)
             try:
                 self._check_limit(ledger, before, priced)
-                self._write_and_check(ledger, priced)
+                return self._write_and_check(ledger, priced)
             except SpendingLimitError:
                 if pause is None or not ledger.limit.needs_price or is_hopeless(ledger.limit, before, priced):
                     raise
-                time.sleep(random.uniform(0, pause))  # noqa: S311 - not for secrets
-            else:
-                return priced
+            time.sleep(random.uniform(0, pause))  # noqa: S311 - not for secrets
+            before = ledger.expenses.read()
         raise AssertionError("the last look returns or raises")
 
-    def _write_and_check(self, ledger: Ledger, priced: Expense) -> None:
+    def _write_and_check(self, ledger: Ledger, priced: Expense) -> Expense:
+        """Write an expense down and check it. If its price is known to be another by now, that is written down."""
         try:
             ledger.expenses.put(priced)
-            self._check_limit(ledger, ledger.expenses.read(), priced)
+            while True:
+                others = [each for each in ledger.expenses.read() if not each.is_same(priced)]
+                again = self._priced(others, priced)
+                if again.usd == priced.usd:
+                    break
+                ledger.expenses.put(again, priced)
+                priced = again
+            self._check_limit(ledger, others, priced)
         except BaseException:
             with suppress(Exception):
                 ledger.expenses.remove(priced)
             raise
+        return priced
 
 
 def spending_of(

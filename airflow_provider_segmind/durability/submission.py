@@ -267,9 +267,9 @@ class Submission:
         """Check before anything is uploaded that a request is within the limits."""
         if self._spending is None:
             return
-        if self._record is None and self._store.remembers:
-            self._spending.free_unaccepted()  # no attempt has come as far as its intent
-        self._spending.check(self._model, variant_of(self._inputs.parameters))
+        # Without a record, no attempt has come as far as its intent.
+        was_never_sent = self._record is None and self._store.remembers
+        self._spending.check(self._model, variant_of(self._inputs.parameters), free_unaccepted=was_never_sent)
 
     def _reserve(self, sent_at: float) -> None:
         """Reserve what the submit may cost: before the intent, which the next attempt would search for."""

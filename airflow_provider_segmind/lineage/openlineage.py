@@ -20,11 +20,16 @@ from airflow.providers.common.compat.openlineage.facet import (
 from airflow.providers.openlineage.extractors import OperatorLineage
 from attr import define
 
+from airflow_provider_segmind.api.checks import check_model
+from airflow_provider_segmind.api.request_ids import read_request_id
+from airflow_provider_segmind.exceptions import InvalidParameterError
 from airflow_provider_segmind.lineage.delivered import Delivered
 
 FACET = "segmind_request"
 _ANY_NAME = ("file", "s3", "s3a", "gs", "gcs")
 """Schemes in which the name of a file may contain a question mark or a hash, and a query cannot follow."""
+
+_WEB_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(:[0-9]*)?")
 
 
 @define
@@ -45,33 +50,37 @@ class SegmindRequestRunFacet(RunFacet):
 
 
 def lineage_of(
-    model: str | None, images: Sequence[str], request_id: str | None, delivered: Delivered | None
+    model: object, images: Sequence[str], request_id: object, delivered: Delivered | None = None
 ) -> OperatorLineage[Any, Any]:
     """
-    Return what a run took, what it asked Segmind for, and what came of it.
+    Return what a run takes, what it asks Segmind for, and what has come of it by now.
 
+    :param model: The slug, or the id of a workflow. What cannot be one is left out: a template may render to
+        anything, such as a secret.
     :param images: Where the images are, as the user gave them.
-    :param request_id: None if it did not come to a request.
+    :param request_id: None if it has not come to a request. What cannot be one is left out, too.
     :param delivered: None if nothing was delivered.
     """
-    facet = SegmindRequestRunFacet(model=model, requestId=request_id or None)
+    facet = SegmindRequestRunFacet(model=_slug(model), requestId=read_request_id(request_id))
     if delivered is not None:
         facet.cost = delivered.figure("cost")
         facet.queueTime = delivered.figure("queue_time")
         facet.inferenceTime = delivered.figure("inference_time")
         facet.totalTime = delivered.figure("total_time")
+    named = dict.fromkeys(map(dataset_name, images))
     return OperatorLineage(
-        inputs=[Dataset(*dataset_name(image)) for image in dict.fromkeys(images)],
+        inputs=[Dataset(*name) for name in named if name is not None],
         outputs=_outputs(delivered) if delivered is not None else [],
         run_facets={FACET: facet},
     )
 
 
-def dataset_name(location: str) -> tuple[str, str]:
+def dataset_name(location: str) -> tuple[str, str] | None:
     """
     Return the namespace and the name of a file, by OpenLineage's rules for datasets.
 
-    Logins, and queries, which may be signatures, are left out.
+    Logins, and queries, which may be signatures, are left out. None if the address has no host: that of
+    ``https://user:pa/ss@host/`` would be taken for ``user``, and what is said of it for a part of the password.
     """
     scheme, mark, rest = location.partition("://")
     if not mark or location.startswith("/"):
@@ -82,15 +91,26 @@ def dataset_name(location: str) -> tuple[str, str]:
     login_and_host, _, path = rest.partition("/")
     if scheme == "file":
         return "file", f"/{path}"
-    return f"{scheme}://{login_and_host.rpartition('@')[2]}", path or "/"
+    host = login_and_host.rpartition("@")[2]
+    if scheme in ("http", "https") and not _WEB_HOST.fullmatch(host):
+        return None
+    return f"{scheme}://{host}", path or "/"
+
+
+def _slug(model: object) -> str | None:
+    try:
+        return check_model(model)
+    except InvalidParameterError:
+        return None
 
 
 def _outputs(delivered: Delivered) -> list[OutputDataset]:
     """Return the stored files. What is not stored expires after seven days: as a dataset it would lead nowhere."""
     return [
         OutputDataset(
-            *dataset_name(each.path),
+            *name,
             outputFacets={"outputStatistics": OutputStatisticsOutputDatasetFacet(size=each.size, fileCount=1)},
         )
         for each in delivered.stored
+        if (name := dataset_name(each.path)) is not None
     ]

@@ -94,6 +94,8 @@ class Execution:
         self._is_workflow = is_workflow
         self.has_summary = False
         """Whether the XCom ``summary`` is there."""
+        self.has_warned = False
+        """Whether this attempt has logged what is odd about its parameters. Its submit may have been held back."""
         self._claims = Claims(context)
         self._submission: Submission | None = None
 
@@ -200,11 +202,15 @@ class Execution:
         :raises SegmindError: If nothing may be submitted.
         """
         self.check_output()
+        inputs, mode = self._inputs, self.options.check_parameters
+        if mode == "warn" and self.has_warned:
+            return
         # Comparing parameters needs libraries that take long to import.
         from airflow_provider_segmind.operators.checking import compare_with_catalogue, warn_of_frames
 
-        inputs, mode = self._inputs, self.options.check_parameters
-        warn_of_frames(mode, inputs)
+        if not self.has_warned:
+            warn_of_frames(mode, inputs)
+        self.has_warned = True
         compare_with_catalogue(mode, self.model, inputs.parameters, self._hook)
 
     def check_output(self) -> None:

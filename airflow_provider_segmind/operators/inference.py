@@ -285,6 +285,17 @@ class SegmindInferenceOperator(WithSegmindHook, UntrustedValuesUnrendered, BaseO
         if self._run is not None and self._run.request_id is not None:
             self.log.warning("The task was killed. %s", still_running(request_id=self._run.request_id))
 
+    def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
+        """
+        Return this run's model and images. OpenLineage's provider asks, also when a deferred task is resumed.
+
+        It asks in a fork of the worker, which must not use the worker's connection to Airflow. So this cannot look
+        whether there is a request.
+        """
+        from airflow_provider_segmind.lineage.openlineage import lineage_of
+
+        return lineage_of(self.model, self._images(), None)
+
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Return this run's images, files and request. OpenLineage's provider asks, also if it failed."""
         from airflow_provider_segmind.lineage.openlineage import lineage_of
@@ -293,10 +304,12 @@ class SegmindInferenceOperator(WithSegmindHook, UntrustedValuesUnrendered, BaseO
         return lineage_of(self.model, self._images(), request_id, finished)
 
     def _images(self) -> list[str]:
-        """Return where the images of the model come from, as the user gave them; none if they are wrong."""
+        """Return where the images of the model come from, as the user gave them; none if they are not known."""
+        if not self.is_rendered:
+            return []
         try:
             parameters, uploaded = self.model_parameters(), names("upload", self.upload)
-        except InvalidParameterError:
+        except Exception:  # noqa: BLE001 - the task fails of it when it runs; an event without images still names it
             return []
         locations = (location for name in uploaded for location in as_list(parameters.get(name)))
         return [location for location in locations if isinstance(location, str)]

@@ -136,11 +136,9 @@ class SegmindPixelFlowOperator(SegmindInferenceOperator):
         push_result: bool = False,
         **kwargs: Unpack[TaskArguments],
     ) -> None:
-        self.workflow: Any = workflow
-        self.inputs: Any = inputs if inputs is not None else {}
         super().__init__(
-            model="",
-            parameters={},
+            model=workflow,
+            parameters=inputs,
             upload=upload,
             input_conn_id=input_conn_id,
             output_path=output_path,
@@ -166,25 +164,25 @@ class SegmindPixelFlowOperator(SegmindInferenceOperator):
             **kwargs,
         )
 
-    # The base class assigns `model` and `parameters`. Templates are rendered in the arguments, so these are read.
+    # Templates are rendered in the arguments. What works for any model has other names for them.
 
     @property
     def model(self) -> Any:
-        """The workflow's id, where other tasks have a model."""
+        """Another name of ``workflow``."""
         return self.workflow
 
     @model.setter
-    def model(self, _value: Any) -> None:
-        pass
+    def model(self, value: Any) -> None:
+        self.workflow: Any = value
 
     @property
     def parameters(self) -> Any:
-        """The workflow's inputs, where other tasks have a model's parameters."""
+        """Another name of ``inputs``."""
         return self.inputs
 
     @parameters.setter
-    def parameters(self, _value: Any) -> None:
-        pass
+    def parameters(self, value: Any) -> None:
+        self.inputs: Any = value
 
     def model_parameters(self) -> Mapping[str, Any]:
         """

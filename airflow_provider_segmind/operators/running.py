@@ -161,6 +161,7 @@ class InferenceRun:
         """Continue when the key may submit again."""
         with self._failing() as execution:
             submit = read_rate_limit_event(event)
+            execution.has_warned = True  # before its submit was held back
             return self._continue(execution, lambda: execution.submission.continue_rate_limited(submit))
 
     def continue_after_search(self, event: Any) -> Any:

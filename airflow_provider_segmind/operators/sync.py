@@ -125,6 +125,12 @@ class SegmindSyncInferenceOperator(WithSegmindHook, UntrustedValuesUnrendered, B
         self._run = SyncRun(self, context)
         return self._run.start()
 
+    def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
+        """Return this run's model. OpenLineage's provider asks."""
+        from airflow_provider_segmind.lineage.openlineage import lineage_of
+
+        return lineage_of(self.model, [], None)
+
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Return this run's request. OpenLineage's provider asks, also if it failed."""
         from airflow_provider_segmind.lineage.openlineage import lineage_of

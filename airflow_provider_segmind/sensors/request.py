@@ -260,11 +260,17 @@ class SegmindRequestSensor(SegmindBaseSensorOperator):
         self._wait = RequestWait(self, context)
         return self._wait
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
-        """Return the request of this sensor. OpenLineage's provider asks, also if it failed."""
+    def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
+        """Return the request of this sensor. OpenLineage's provider asks."""
         from airflow_provider_segmind.lineage.openlineage import lineage_of
 
-        return lineage_of(self._model_if_valid, [], self.request_id, self._wait.finished if self._wait else None)
+        return lineage_of(self.model, [], self.request_id)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Return the request of this sensor, and its files. OpenLineage's provider asks, also if it failed."""
+        from airflow_provider_segmind.lineage.openlineage import lineage_of
+
+        return lineage_of(self.model, [], self.request_id, self._wait.finished if self._wait else None)
 
     def fail(self, error: SegmindError) -> NoReturn:
         """Count the failure, and end the task for good."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_segmind.compat import AirflowFailException
+from airflow_provider_segmind.compat import AirflowFailException, TaskDeferred
 from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.exceptions import InvalidParameterError
 from airflow_provider_segmind.hooks import catalogue
@@ -21,7 +21,7 @@ from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 from airflow_provider_segmind.operators.sync import SegmindSyncInferenceOperator
 from tests.raw_server import raw_server, trickle
 from tests.task_instance import Ti
-from tests.unit.test_paying_tasks import Task
+from tests.unit.test_paying_tasks import Task, event_of
 
 MODEL = "fast-text-to-image"
 WRONG = {"promt": "a fox", "samples": 9}
@@ -70,6 +70,23 @@ def test_a_warning_for_each_difference_and_the_submit_all_the_same(
     assert [each for each in warnings(caplog) if "catalogue" in each] == [
         f"Parameter {sentence} Segmind's catalogue says so; submitting it all the same" for sentence in sentences
     ]
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_submit_that_is_held_back_is_warned_of_once(
+    emulator: RunningEmulator, caplog: pytest.LogCaptureFixture, deferrable: bool
+) -> None:
+    task = Task(model=MODEL, parameters={"prompt": "a fox", "colour": "red"}, expected_duration=60)
+    emulator.faults({"on": "submit", "status": 429, "reset_in": 1, "count": 1})
+    if deferrable:
+        held_back = task.deferral()
+        assert held_back.method_name == "execute_after_rate_limit"
+        with pytest.raises(TaskDeferred):
+            task.resume(held_back, event_of(held_back))
+    else:
+        task.attempt()
+    assert asked(emulator, "submit") == 2
+    assert len(warnings(caplog)) == 1
 
 
 def test_off_does_not_ask(emulator: RunningEmulator, caplog: pytest.LogCaptureFixture) -> None:

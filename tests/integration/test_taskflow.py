@@ -160,5 +160,5 @@ def test_its_asset_has_an_event(
     make_assets_known(dags)
     clip = run("decorated_event")["announced"]
     *_, (uri, extra) = run("decorated_reader")["read"].value
-    assert (uri, extra["request_id"]) == ("segmind://test/decorated", clip.xcoms["request_id"])
+    assert (uri, extra["request_id"]) == ("decorated_clip", clip.xcoms["request_id"])
     assert extra["url"] == clip.value

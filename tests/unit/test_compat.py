@@ -62,7 +62,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     assert not hasattr(compat, "NoSuchName")
 
 
-CLIP = compat.Asset("segmind://clips/product")
+CLIP = compat.Asset("product_clips")
 
 
 def triggering_context(*extras: dict[str, str]) -> Any:

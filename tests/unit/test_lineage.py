@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -117,3 +119,11 @@ def test_a_file_that_can_be_no_asset_costs_its_event_and_no_task(caplog: pytest.
     added = added_to_alias(Delivered("m", RESULT, None, stored))
     assert [uri for uri, _ in added] == ["s3://bucket/b.mp4"]
     assert "req-1" in caplog.text
+
+
+def test_the_examples_name_their_assets_and_invent_no_scheme() -> None:
+    """Airflow neither checks nor tidies a URI whose scheme no provider has, and OpenLineage leaves it out."""
+    examples = Path(__file__).parents[2].joinpath("example_dags").glob("*.py")
+    names = [name for file in examples for name in re.findall(r'Asset\("(.*?)"\)', file.read_text())]
+    assert sorted(names) == ["product_clips", "product_requests"]
+    assert [Asset(name).uri for name in names] == names

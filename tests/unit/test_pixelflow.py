@@ -251,3 +251,16 @@ def test_the_trigger_of_a_run_only_reads(emulator: RunningEmulator) -> None:
 
     asyncio.run(follow())
     assert len(paths(emulator)) == before
+
+
+def test_a_workflow_that_does_not_exist_is_not_called_a_model(emulator: RunningEmulator) -> None:
+    emulator.faults({"on": "submit", "status": 404})
+    with pytest.raises(AirflowFailException, match=r"No such workflow.* Compare the id with the workflow"):
+        WorkflowTask().attempt()
+
+
+def test_a_workflow_and_its_inputs_have_the_names_that_a_model_has_too() -> None:
+    operator = SegmindPixelFlowOperator(task_id="run", workflow=WORKFLOW)
+    assert (operator.model, operator.parameters) == (WORKFLOW, {})
+    operator.model, operator.parameters = "another", INPUTS
+    assert (operator.workflow, operator.inputs) == ("another", INPUTS)

@@ -29,6 +29,7 @@ from airflow_provider_segmind.exceptions import (
     SpendingLimitError,
     SubmitUnresolvedError,
 )
+from airflow_provider_segmind.media.small_files import names_in
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 from airflow_provider_segmind.operators.sync import SegmindSyncInferenceOperator
 from tests.task_instance import Ti
@@ -593,9 +594,9 @@ class Stepping(RunExpenses):
         self._turnstile.pass_through(self._who)
         return super().read()
 
-    def put(self, expense: Expense) -> None:
+    def put(self, expense: Expense, before: Expense | None = None) -> None:
         self._turnstile.pass_through(self._who)
-        super().put(expense)
+        super().put(expense, before)
 
     def remove(self, expense: Expense) -> None:
         self._turnstile.pass_through(self._who)
@@ -648,10 +649,90 @@ def test_a_task_that_another_attempt_took_for_dead_counts_all_the_same(tmp_path:
 
     slow, submit = attempt(), submit_name(1795435200.25)
     slow.reserve(submit, "m", None)
-    attempt().free_unaccepted()
+    attempt().check("m", None, free_unaccepted=True)
     attempt().reserve(submit_name(1795435260.5), "m", None)
     slow.accept(submit, "r1")
     assert sorted(each.micro for each in ledger.expenses.read()) == [600_000, 600_000]
+
+
+def run_ledger(folder: Path, usd: float, map_index: int = -1) -> Ledger:
+    ti: Any = Ti()
+    ti.map_index = map_index
+    expenses = RunExpenses(ti, output_location(f"{folder}/"), "records_path")
+    return Ledger(Limit("max_cost_per_run", usd, "this DAG run", needs_price=True), expenses)
+
+
+def spending_from(ledger: Ledger, price: float | None) -> Spending:
+    return Spending(lambda: [ledger], price, "run", ledger.expenses._instance)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("limit", "fits"), [(2.0, True), (1.0, False)])
+def test_a_price_that_becomes_known_between_the_check_and_the_reservation_is_reserved(
+    tmp_path: Path, limit: float, fits: bool
+) -> None:
+    late, early = (spending_from(run_ledger(tmp_path, limit, index), 0.1) for index in range(2))
+    late.check("m", None)
+    submit = submit_name(1795435200.25)
+    early.reserve(submit, "m", None)
+    early.charge(0.9, submit=submit)
+    expected = [900_000, 900_000] if fits else [900_000]
+    if fits:
+        late.reserve(submit_name(1795435260.5), "m", None)
+    else:
+        with pytest.raises(SpendingLimitError):
+            late.reserve(submit_name(1795435260.5), "m", None)
+    assert [each.micro for each in run_ledger(tmp_path, limit).expenses.read()] == expected
+    assert len(names_below(tmp_path)) == len(expected)
+
+
+def test_two_tasks_that_have_checked_before_reserve_no_more_than_the_limit(tmp_path: Path) -> None:
+    tasks = [spending_from(run_ledger(tmp_path, 1.0, index), 0.6) for index in range(2)]
+    for task in tasks:
+        task.check("m", None)
+    tasks[0].reserve(submit_name(1795435200.25), "m", None)
+    with pytest.raises(SpendingLimitError):
+        tasks[1].reserve(submit_name(1795435260.5), "m", None)
+    assert len(names_below(tmp_path)) == 1
+
+
+@pytest.fixture
+def listings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The folders that were listed."""
+    listed = []
+
+    def list_and_note(folder: Any, **arguments: Any) -> list[str]:
+        listed.append(str(folder))
+        return names_in(folder, **arguments)
+
+    monkeypatch.setattr("airflow_provider_segmind.media.small_files.names_in", list_and_note)
+    return listed
+
+
+def test_a_submit_lists_the_folder_twice_and_a_task_that_is_resumed_once_more(
+    emulator: RunningEmulator, records: Path, listings: list[str]
+) -> None:
+    instance(0, max_cost_per_run=5).attempt()
+    assert len(listings) == 2
+    listings.clear()
+    task = instance(1, max_cost_per_run=5, expected_duration=60)
+    deferral = task.deferral()
+    assert len(listings) == 2
+    task.resume_to_the_end(deferral)
+    assert len(listings) == 3
+    assert names(records) == ["500000-charged", "500000-charged"]
+
+
+@pytest.mark.parametrize("content", ["[" * 60_000, '{"request_id": ' + "[" * 60_000, "\xff", ""])
+def test_a_file_that_cannot_be_read_stops_a_task_and_does_not_count_as_never_sent(
+    tmp_path: Path, content: str
+) -> None:
+    ledger = run_ledger(tmp_path, 5.0)
+    spending_from(ledger, 0.5).reserve(submit_name(1795435200.25), "m", None)
+    (file,) = tmp_path.rglob("*.json")
+    file.write_bytes(content.encode("latin-1"))
+    with pytest.raises(SegmindError, match="is not JSON"):
+        spending_from(ledger, 0.5).check("m", None, free_unaccepted=True)
+    assert file.exists()
 
 
 # Sums

@@ -11,11 +11,11 @@ from airflow_provider_segmind.operators.sync import SegmindSyncInferenceOperator
 from airflow_provider_segmind.sensors.request import SegmindRequestSensor
 
 PICTURES = AssetAlias("pictures")
-WAITED_FOR = Asset("segmind://test/waited-for")
-AT_ONCE = Asset("segmind://test/at-once")
-HANDED_OVER = Asset("segmind://test/handed-over")
-KEPT = Asset("segmind://test/kept")
-STORED = Asset("segmind://test/stored")
+WAITED_FOR = Asset("waited_for")
+AT_ONCE = Asset("at_once")
+HANDED_OVER = Asset("handed_over")
+KEPT = Asset("kept")
+STORED = Asset("stored")
 FILES = AssetAlias("files")
 OUTLETS = (PICTURES, WAITED_FOR, AT_ONCE, HANDED_OVER, KEPT, STORED, FILES)
 MODEL = "fast-text-to-image"

@@ -11,7 +11,7 @@ from airflow_provider_segmind.compat import DAG, Asset, get_current_context, tas
 
 KLING = "kling-o1-image-to-video"
 IMAGE = "https://example.com/a.png"
-MADE = Asset("segmind://test/decorated")
+MADE = Asset("decorated_clip")
 OPTIONS = {"deferrable": True, "render_returned": False, "name_output_after": None, "on_changed_parameters": None}
 
 given = json.loads(os.environ.get("SEGMIND_TEST_CONF", "{}"))
