@@ -60,8 +60,9 @@ class JumpingClock:
     def watch(
         self, seconds: float, trigger: SegmindRequestEndedTrigger | None = None, **arguments: Any
     ) -> list[Any]:
-        """Run a trigger for so long, and return its events."""
-        return asyncio.run(self.events(seconds, trigger or SegmindRequestEndedTrigger(**arguments)))
+        """Run a trigger for so long, and return its events. By default, it looks every five minutes."""
+        given = trigger or SegmindRequestEndedTrigger(**{"poll_interval": 300, **arguments})
+        return asyncio.run(self.events(seconds, given))
 
     async def events(self, seconds: float, trigger: SegmindRequestEndedTrigger) -> list[Any]:
         """Run a trigger for so long, and return its events."""
