@@ -160,6 +160,17 @@ def can_add_commands() -> bool:
     return _version() >= (3, 2)
 
 
+def has_event_triggers() -> bool:
+    """Whether assets can have watchers, whose triggers start DAGs."""
+    return _version() >= (3, 0)
+
+
+def event_trigger_class() -> Any:
+    """Return the base class of triggers for asset watchers; before Airflow 3.0, that of all triggers."""
+    triggers = import_module("airflow.triggers.base")
+    return getattr(triggers, "BaseEventTrigger", triggers.BaseTrigger)
+
+
 def use_database() -> None:
     """
     Let this process find connections in Airflow's database, as Airflow's own commands about connections do.

@@ -31,6 +31,7 @@ def get_provider_info() -> dict[str, Any]:
                     "/docs/howto/decorator.md",
                     "/docs/howto/request-sensor.md",
                     "/docs/howto/credits-sensor.md",
+                    "/docs/howto/asset-watcher.md",
                     "/docs/howto/hook.md",
                     "/docs/howto/command-line.md",
                     "/docs/howto/recipes.md",
@@ -187,6 +188,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_segmind.triggers.rate_limit",
                     "airflow_provider_segmind.triggers.request",
+                    "airflow_provider_segmind.triggers.request_ended",
                     "airflow_provider_segmind.triggers.unresolved_submit",
                 ],
             }

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from airflow_provider_segmind.api.documents import Allowance, read_text, weigh
@@ -85,6 +86,12 @@ class HistoryPage:
     entries: tuple[HistoryEntry, ...]
     rows: int
     unreadable: int = 0
+
+    def newest_first(self) -> list[datetime]:
+        """Return when its requests were made; nothing if one does not say, or they are sorted in another way."""
+        moments = [entry.created_at for entry in self.entries if entry.created_at is not None]
+        is_sorted = all(later >= earlier for later, earlier in pairwise(moments))
+        return moments if is_sorted and len(moments) == len(self.entries) else []
 
 
 def read_state(value: object) -> str:

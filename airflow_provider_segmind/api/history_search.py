@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import pairwise
 from typing import Any
 
 from airflow_provider_segmind.api import calls
@@ -319,7 +318,5 @@ def _trouble(rows: _Rows, model: str) -> str:
 
 def _nothing_since(moment: datetime, page: HistoryPage) -> bool:
     """Whether a page, and so all that follow it, has only older requests: if it is sorted as was asked for."""
-    moments = [row.created_at for row in page.entries if row.created_at is not None]
-    sorted_as_asked = all(later >= earlier for later, earlier in pairwise(moments))
-    complete = len(moments) == len(page.entries) > 0
-    return complete and sorted_as_asked and moments[0] < moment
+    moments = page.newest_first()
+    return bool(moments) and moments[0] < moment

@@ -1,0 +1,1 @@
+"""Watching an account for requests that have ended, for event triggers of assets."""

@@ -1,0 +1,19 @@
+"""A DAG that runs when a request of the account has ended, with a watch that looks every other second."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Asset, AssetWatcher, task
+
+from airflow_provider_segmind.triggers.request_ended import SegmindRequestEndedTrigger
+
+REQUESTS = Asset(
+    "requests", watchers=[AssetWatcher(name="history", trigger=SegmindRequestEndedTrigger(poll_interval=2))]
+)
+
+with DAG("on_any_request", schedule=[REQUESTS], is_paused_upon_creation=False):
+
+    @task
+    def note() -> None:
+        """Be run."""
+
+    note()
