@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.answers import Credits, HistoryEntry
 from airflow_provider_segmind.api.call import Call, Rank, Turn
-from airflow_provider_segmind.api.history import MOST_ROWS_READ, merge_entries
+from airflow_provider_segmind.api.history import merge_entries
 from airflow_provider_segmind.api.media_url import is_web_address
 from airflow_provider_segmind.api.request_ids import read_request_id
 from airflow_provider_segmind.api.values import read_number
@@ -74,7 +74,8 @@ def read_statement(hook: SegmindHook, first_day: date, last_day: date) -> Statem
     """
     turn = Turn(time.time() + PATIENCE, Rank.POLL)
     pages: list[tuple[HistoryEntry, ...]] = []
-    unreadable, unread = 0, f"the newest {MOST_PAGES * calls.MOST_ROWS} rows are shown, and there may be more"
+    most = MOST_PAGES * calls.MOST_ROWS
+    unreadable, unread = 0, f"the newest {most} rows are shown, and there may be more"
     for number in range(1, MOST_PAGES + 1):
         call = calls.history(
             from_date=first_day,
@@ -96,13 +97,16 @@ def read_statement(hook: SegmindHook, first_day: date, last_day: date) -> Statem
         if page.rows < calls.MOST_ROWS:
             unread = ""
             break
+    # Rows move to the next page while somebody submits: a request may be on two.
+    requests = merge_entries(entry for entries in pages for entry in entries)
+    if len(requests) > most:  # a host gave more than was asked for
+        unread = f"the first {most} of {len(requests)} requests are shown"
     return Statement(
         read_at=datetime.now(UTC),
         first_day=first_day,
         last_day=last_day,
         credits=_read_credits(hook, turn),
-        # Rows move to the next page while somebody submits: a request may be on two.
-        entries=merge_entries(entry for entries in pages for entry in entries),
+        entries=requests[:most],
         unread=unread or None,
         unreadable=unreadable,
     )
@@ -148,7 +152,7 @@ def is_statement(document: dict[str, Any], first_day: date, last_day: date) -> b
             and _is_number_or_none(document["balance"])
             and isinstance(document["unread"], (str, type(None)))
             and type(document["unreadable"]) is int
-            and _is_list(document["requests"], MOST_PAGES * MOST_ROWS_READ)
+            and _is_list(document["requests"], MOST_PAGES * calls.MOST_ROWS)
             and all(_is_row(row) for row in document["requests"])
         )
     except (TypeError, AttributeError, ValueError):

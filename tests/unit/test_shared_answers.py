@@ -18,9 +18,11 @@ import pytest
 
 from airflow_provider_segmind.account import answers
 from airflow_provider_segmind.account.answers import LARGEST, LIFETIME, LIFETIME_OF_ERRORS, Answer, share
-from airflow_provider_segmind.account.statement import Statement, is_statement
-from airflow_provider_segmind.api.answers import Credits, HistoryEntry
+from airflow_provider_segmind.account.statement import Statement, is_statement, read_statement
+from airflow_provider_segmind.api.answers import Credits, HistoryEntry, HistoryPage
+from airflow_provider_segmind.api.call import Call
 from airflow_provider_segmind.hooks import shared_files
+from airflow_provider_segmind.hooks.segmind import SegmindHook
 
 DAY = date(2026, 11, 26)
 
@@ -203,6 +205,24 @@ def test_a_file_that_is_deleted_while_it_is_waited_for_is_made_again(folder: Pat
         with shared_files.locked(path) as second:
             assert os.fstat(first).st_ino != os.fstat(second).st_ino == path.stat().st_ino
         os.close(waiting)
+
+
+class GenerousSegmind(SegmindHook):
+    """A host that gives more rows than it is asked for."""
+
+    def send(self, call: Call[Any]) -> Any:
+        if "page" not in dict(call.query):
+            return Credits(1.0)
+        number = dict(call.query)["page"]
+        return HistoryPage(
+            tuple(HistoryEntry(f"{number}-{row}", "a", "COMPLETED") for row in range(300)), rows=300
+        )
+
+
+def test_a_host_that_gives_too_much_is_cut_short_and_that_is_said() -> None:
+    read = read_statement(GenerousSegmind(), DAY, DAY)
+    assert len(read.entries) == 1000
+    assert read.unread == "the first 1000 of 3000 requests are shown"
 
 
 def statement() -> dict[str, Any]:
