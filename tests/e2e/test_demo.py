@@ -177,10 +177,16 @@ def _task_at(ui: str, place: str, rest: str = "") -> dict:
     """Return what Airflow's API says of the task whose page this is."""
     _, dag_id, _, run_id, _, task_id, *mapped = place.partition("/plugin/")[0].split("/")
     index = mapped[1] if mapped[:1] == ["mapped"] else "-1"
-    task = f"{ui}/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
-    address = f"{task}{rest}?map_index={index}" if rest else f"{task}/{index}"
+    tasks = f"{ui}/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
+    address = f"{tasks}/{task_id}{rest}?map_index={index}" if rest else tasks
     with urlopen(address) as response:  # noqa: S310 - on loopback
-        return json.load(response)
+        found = json.load(response)
+    if rest:
+        return found
+    (task,) = [
+        each for each in found["task_instances"] if (each["task_id"], str(each["map_index"])) == (task_id, index)
+    ]
+    return task
 
 
 def _seconds(before: str, printed: str) -> float:
