@@ -43,7 +43,7 @@ demo: install ## Run a real Airflow that turns a folder of images into clips, on
 contract: install ## Find out which of the possible Segminds the emulator is (LIVE=1: which one Segmind is)
 	@$(BIN)/python -m airflow_provider_segmind.contract $(if $(WORLD),--world '$(WORLD)')
 
-ui: install ## The same, and a request that fails, and one that no task collects: keep Airflow up for a look in the browser
+ui: install ## The same, and a request that fails, one that no task collects, and clips to approve: keep Airflow up for a look in the browser
 	@$(BIN)/python -m demo --keep
 
 test: install ## Run all tests that need no server of yours

@@ -56,8 +56,8 @@ def _show(folder: DemoFolder, segmind: Segmind, *, keep: bool) -> int:
             try:
                 story.run(cluster)
                 if keep:
-                    story.add_to_look_at(cluster)
-                    say(f"Airflow's UI: {cluster.url} (everybody is an admin: no login). Ctrl-C stops everything.")
+                    story.add_to_look_at(cluster).show()
+                    say("Ctrl-C stops everything")
                     _await_signal(cluster)
             finally:
                 say("Stopping everything")

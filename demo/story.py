@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo.clip import can_decode, describe, draw_contact_sheet
 from demo.folder import short_path
+from demo.places import QUESTION, Places, task_page
 from demo.printing import detail, say
 from demo.segmind import CLIP_SECONDS, EXAMPLE_DAGS
 from harness import AIRFLOW_2, Cluster, HarnessError, slot_stays
@@ -17,7 +18,7 @@ from harness import AIRFLOW_2, Cluster, HarnessError, slot_stays
 if TYPE_CHECKING:
     from demo.folder import DemoFolder
     from demo.segmind import Segmind
-    from harness import Run, StateChange
+    from harness import EmulatedSegmind, Run, StateChange
 
 DAG_ID = "segmind_folder_of_images"
 TASK_ID = "make_clip"
@@ -36,6 +37,8 @@ class Story:
         self._segmind = segmind
         self.pending_requests: list[str] = []
         """Requests that were submitted, and whose end has not been seen."""
+
+        self._first_run: Run | None = None
 
     def cluster(self) -> Cluster:
         """
@@ -69,26 +72,47 @@ class Story:
         self._look_at_the_clips(images)
         self._run_again(cluster, paid)
 
-    def add_to_look_at(self, cluster: Cluster) -> None:
+    def add_to_look_at(self, cluster: Cluster) -> Places:
         """
         Make more to look at in the browser: a request that fails, one that no task collects, and clips that wait
-        for a person's approval.
+        for a person's approval. Return where all of it is.
 
         Segmind itself is not asked for any of them: they would cost money.
         """
+        places = Places(cluster.url)
+        if self._first_run is not None:
+            clip = task_page(self._first_run, TASK_ID, map_index=0)
+            places.add("clip", "the tab of a clip, which plays it", clip)
         emulator = self._segmind.emulator
-        if emulator is None:
-            return
-        say("Making a request that fails, one that no task collects, and clips that a person has to approve")
+        if emulator is not None:
+            say("Making a request that fails, one that no task collects, and clips that a person has to approve")
+            self._make_a_failure(cluster, emulator, places)
+            self._make_what_nobody_collects(cluster, emulator, places)
+            self._ask_for_approval(cluster, places)
+        return places
+
+    def _make_a_failure(self, cluster: Cluster, emulator: EmulatedSegmind, places: Places) -> None:
         emulator.arm_faults({"on": "submit", "outcome": "blocked", "count": 1})
-        failing = cluster.run("segmind_image_to_video", {"expected_duration": 1})
-        cluster.until("a request to fail", failing.has_ended)
-        forgotten = cluster.run("segmind_fire_and_forget")
-        cluster.until("a submit", lambda: [row.state for row in forgotten.rows("submit")] == ["success"])
-        cluster.api.send("PATCH", f"/dags/segmind_fire_and_forget/dagRuns/{forgotten.run_id}", {"state": "failed"})
+        run = cluster.run("segmind_image_to_video", {"expected_duration": 1})
+        cluster.until("a request to fail", run.has_ended)
+        places.add("failed", "the tab of a request that Segmind blocked", task_page(run, TASK_ID))
+
+    def _make_what_nobody_collects(self, cluster: Cluster, emulator: EmulatedSegmind, places: Places) -> None:
+        """Let the task that would have waited for a request fail, as if somebody had marked it so."""
+        run = cluster.run("segmind_fire_and_forget")
+        cluster.until("a submit", lambda: [row.state for row in run.rows("submit")] == ["success"])
+        wait = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/wait"
+        cluster.api.send("PATCH", wait, {"new_state": "failed"})
         emulator.advance(CLIP_SECONDS)
+        places.add("forgotten", "a clip that is paid for, and that no task collected", task_page(run, "submit"))
+
+    def _ask_for_approval(self, cluster: Cluster, places: Places) -> None:
         conf = self._segmind.conf(self._folder.images, self._folder.clips / "reviewed")
-        cluster.run("segmind_approve_clips", conf)
+        run = cluster.run("segmind_approve_clips", conf)
+        question = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/review.approve/0/hitlDetails"
+        cluster.until("a clip that waits for a person", lambda: cluster.api.get(question))
+        page = task_page(run, "review.approve", QUESTION, 0)
+        places.add("approval", "a clip that waits for you to approve it", page)
 
     def _lay_out(self) -> list[Path]:
         """Put the images into their folder."""
@@ -102,7 +126,8 @@ class Story:
 
     def _make_clips(self, cluster: Cluster, images: list[Path]) -> dict[str, Any]:
         say(f"Triggering the DAG {DAG_ID}: {len(images)} images in {short_path(self._folder.images)}")
-        watch = _Watch(cluster, self._run(cluster), len(images))
+        self._first_run = self._run(cluster)
+        watch = _Watch(cluster, self._first_run, len(images))
         for index in range(len(images)):
             request_id = watch.xcom("request_id", index)
             self.pending_requests.append(request_id)

@@ -63,10 +63,10 @@ def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def nothing_learned(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where the rate of a key is shared: nowhere that another test has written."""
-    from airflow_provider_segmind.hooks import rate_ledger, worker_turns
+    from airflow_provider_segmind.hooks import shared_files, worker_turns
 
     folder = tmp_path_factory.mktemp("rates") / "shared"
-    monkeypatch.setattr(rate_ledger, "shared_folder", lambda: folder)
+    monkeypatch.setattr(shared_files, "shared_folder", lambda: folder)
     monkeypatch.setattr(worker_turns, "_loop", None)
     yield folder
     if worker_turns._loop is not None:

@@ -11,6 +11,9 @@ from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.answers import Credits, HistoryEntry
 from airflow_provider_segmind.api.call import Call, Rank, Turn
 from airflow_provider_segmind.api.history import merge_entries
+from airflow_provider_segmind.api.media_url import is_web_address
+from airflow_provider_segmind.api.request_ids import read_request_id
+from airflow_provider_segmind.api.values import read_number
 from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.hooks.segmind import SegmindHook
 
@@ -62,18 +65,17 @@ class Statement:
         }
 
 
-def read_statement(conn_id: str, first_day: date, last_day: date) -> Statement:
+def read_statement(hook: SegmindHook, first_day: date, last_day: date) -> Statement:
     """
     Read the statement of an account: free, in up to 11 calls that take their turns in the key's budget.
 
-    :param conn_id: Of the connection to Segmind.
     :param last_day: Included; 31 days after the first at most.
-    :raises SegmindError: If the connection cannot be used, or not one page of the history can be read.
+    :raises SegmindError: If not one page of the history can be read.
     """
-    hook = SegmindHook(conn_id)
     turn = Turn(time.time() + PATIENCE, Rank.POLL)
     pages: list[tuple[HistoryEntry, ...]] = []
-    unreadable, unread = 0, f"the newest {MOST_PAGES * calls.MOST_ROWS} rows are shown, and there may be more"
+    most = MOST_PAGES * calls.MOST_ROWS
+    unreadable, unread = 0, f"the newest {most} rows are shown, and there may be more"
     for number in range(1, MOST_PAGES + 1):
         call = calls.history(
             from_date=first_day,
@@ -95,13 +97,16 @@ def read_statement(conn_id: str, first_day: date, last_day: date) -> Statement:
         if page.rows < calls.MOST_ROWS:
             unread = ""
             break
+    # Rows move to the next page while somebody submits: a request may be on two.
+    requests = merge_entries(entry for entries in pages for entry in entries)
+    if len(requests) > most:  # a host gave more than was asked for
+        unread = f"the first {most} of {len(requests)} requests are shown"
     return Statement(
         read_at=datetime.now(UTC),
         first_day=first_day,
         last_day=last_day,
         credits=_read_credits(hook, turn),
-        # Rows move to the next page while somebody submits: a request may be on two.
-        entries=merge_entries(entry for entries in pages for entry in entries),
+        entries=requests[:most],
         unread=unread or None,
         unreadable=unreadable,
     )
@@ -127,7 +132,56 @@ def _row(entry: HistoryEntry) -> dict[str, Any]:
         "cost": entry.cost,
         "created_at": None if entry.created_at is None else entry.created_at.isoformat(),
         "duration": entry.latency,
-        "output_urls": entry.output_urls[:MOST_OUTPUTS],
+        "output_urls": list(entry.output_urls[:MOST_OUTPUTS]),
         "output_count": len(entry.output_urls),
         "error": entry.error,
     }
+
+
+_FIELDS = {"read_at", "first_day", "last_day", "balance", "requests", "unread", "unreadable"}
+_FIELDS_OF_A_ROW = _row(HistoryEntry("", "", "")).keys()
+
+
+def is_statement(document: dict[str, Any], first_day: date, last_day: date) -> bool:
+    """Tell whether ``Statement.as_json`` can have returned this for a period."""
+    try:
+        return (
+            document.keys() == _FIELDS
+            and (document["first_day"], document["last_day"]) == (first_day.isoformat(), last_day.isoformat())
+            and _is_moment(document["read_at"])
+            and _is_number_or_none(document["balance"])
+            and isinstance(document["unread"], (str, type(None)))
+            and type(document["unreadable"]) is int
+            and _is_list(document["requests"], MOST_PAGES * calls.MOST_ROWS)
+            and all(_is_row(row) for row in document["requests"])
+        )
+    except (TypeError, AttributeError, ValueError):
+        return False
+
+
+def _is_row(row: dict[str, Any]) -> bool:
+    return (
+        row.keys() == _FIELDS_OF_A_ROW
+        and read_request_id(row["request_id"]) is not None
+        and isinstance(row["model"], str)
+        and isinstance(row["state"], str)
+        and _is_number_or_none(row["cost"])
+        and (row["created_at"] is None or _is_moment(row["created_at"]))
+        and _is_number_or_none(row["duration"])
+        and _is_list(row["output_urls"], MOST_OUTPUTS)
+        and all(map(is_web_address, row["output_urls"]))
+        and type(row["output_count"]) is int
+        and isinstance(row["error"], (str, type(None)))
+    )
+
+
+def _is_list(value: object, most: int) -> bool:
+    return isinstance(value, list) and len(value) <= most
+
+
+def _is_moment(value: str) -> bool:
+    return datetime.fromisoformat(value).tzinfo is not None
+
+
+def _is_number_or_none(value: object) -> bool:
+    return value is None or (not isinstance(value, str) and read_number(value) is not None)

@@ -23,7 +23,7 @@ from airflow_provider_segmind.api.answers import read_models
 from airflow_provider_segmind.api.call import Call, Response, Service
 from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.exceptions import SegmindError
-from airflow_provider_segmind.hooks import rate_ledger
+from airflow_provider_segmind.hooks import shared_files
 from airflow_provider_segmind.hooks.saving import save
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _ask(hook: SegmindHook, seconds: float) -> bytes:
 def _shared_file(platform: str) -> Path | None:
     """Return the file that the processes of this user on this machine share; None if they cannot."""
     try:
-        folder = rate_ledger.open_shared_folder()
+        folder = shared_files.open_shared_folder()
     except OSError:  # which the rate limit has its own warning for
         return None
     return folder / f"catalogue-{hashlib.blake2b(platform.encode(), digest_size=16).hexdigest()}.json"
@@ -140,3 +140,4 @@ def _write_shared(file: Path, body: bytes) -> None:
     """Share the catalogue. Another process sees all of it, or what was there before."""
     with suppress(OSError):
         save([body], file, 0o600)
+        shared_files.delete_old_files(file.parent)

@@ -6,20 +6,17 @@ one machine share. ``redis_ledger`` has the third place.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import hashlib
 import json
 import logging
 import os
-import stat
-import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeAlias, TypeVar
 
+from airflow_provider_segmind.hooks import shared_files
 from airflow_provider_segmind.hooks.key_rate import KeyRate, Refusal, Slot
 
 T = TypeVar("T")
@@ -28,10 +25,6 @@ Change: TypeAlias = Callable[[KeyRate, float], tuple[KeyRate, T]]
 
 LARGEST_FILE = 16 * 1024
 """Bytes: a minute of counts has 1 KiB."""
-
-LOCK_ATTEMPTS = 50
-LOCK_PAUSE = 0.01
-"""Seconds between two attempts to lock the file. It is locked for less than a millisecond, unless one hangs."""
 
 log = logging.getLogger(__name__)
 
@@ -127,11 +120,13 @@ class MachineLedger(_LocalLedger):
     def _change_file(self, change: Change[T]) -> T:
         """Read what is known, and write what a change makes of it."""
         try:
-            with _locked(self._path) as file:
+            with shared_files.locked(self._path) as file:
                 now = time.time()
                 before = _read(file, now)
                 after, outcome = change(before, now)
                 if after != before:
+                    if not os.fstat(file).st_size:  # of a new key, maybe in place of another
+                        shared_files.delete_old_files(self._path.parent)
                     _write(file, after)
                 self._own = after
                 return outcome
@@ -145,15 +140,11 @@ def hash_of(api_key: str, gateway: str) -> str:
     """
     Return a name for a key at a gateway, from which nobody learns the key.
 
-    :param gateway: Its address. Two gateways, such as Segmind and an emulator, do not share a limit.
+    :param gateway: Its address, and what else must differ. Two gateways, such as Segmind and an emulator, do not
+        share a limit.
     """
     secret = hashlib.blake2b(api_key.encode()).digest()  # a key may be longer than the 64 bytes that are taken
     return hashlib.blake2b(f"airflow-provider-segmind {gateway}".encode(), key=secret, digest_size=16).hexdigest()
-
-
-def shared_folder() -> Path:
-    """Return the folder that the processes of this user on this machine share."""
-    return Path(tempfile.gettempdir()) / f"airflow-segmind-{os.getuid()}"
 
 
 def machine_ledger(name: str) -> RateLedger:
@@ -163,54 +154,11 @@ def machine_ledger(name: str) -> RateLedger:
     :param name: Of the key, as ``hash_of`` returns it.
     """
     try:
-        folder = open_shared_folder()
+        folder = shared_files.open_shared_folder()
     except OSError as error:
-        _warn_once(shared_folder(), error)
+        _warn_once(shared_files.shared_folder(), error)
         return ProcessLedger()
     return MachineLedger(folder / f"{name}.json")
-
-
-def open_shared_folder() -> Path:
-    """
-    Return the folder that the processes of this user on this machine share, which is made if there is none.
-
-    :raises OSError: If it cannot be used, or others may open it.
-    """
-    folder = shared_folder()
-    folder.mkdir(mode=0o700, exist_ok=True)
-    _check_folder(folder)
-    return folder
-
-
-def _check_folder(folder: Path) -> None:
-    """Check that nobody else has made or can change the folder: everybody may write where it lies."""
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise NotADirectoryError(f"{folder} is not a folder")
-    if found.st_uid != os.getuid():
-        raise PermissionError(f"{folder} belongs to another user")
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        raise PermissionError(f"other users may open {folder}; run `chmod 700 {folder}`")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[int]:
-    """Open a file that no other process has locked, and lock it."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
-    try:
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            raise OSError(f"{path} is not a regular file")
-        for _ in range(LOCK_ATTEMPTS):
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(LOCK_PAUSE)
-        else:
-            raise TimeoutError(f"{path} is locked by a process that hangs")
-        yield file
-    finally:
-        os.close(file)
 
 
 def _read(file: int, now: float) -> KeyRate:

@@ -102,7 +102,7 @@ def test_a_clip_for_each_image_and_none_again(start):
 @pytest.mark.interrupted
 def test_kept_running_until_it_is_stopped(start):
     demo = start("--keep")
-    demo.wait_for("no login")
+    demo.wait_for("Ctrl-C stops everything")
 
     ui = re.search(r"Airflow's UI: (\S+)", demo.printed)[1]
     with urlopen(f"{ui}/api/v2/dags/segmind_folder_of_images/dagRuns") as response:  # noqa: S310 - on loopback
@@ -111,6 +111,14 @@ def test_kept_running_until_it_is_stopped(start):
         with urlopen(f"{ui}/api/v2/dags/{dag_id}/dagRuns/~/taskInstances?task_id={task_id}") as response:  # noqa: S310
             states = {each["task_id"]: each["state"] for each in json.load(response)["task_instances"]}
         assert states[task_id] == ("failed" if task_id == "make_clip" else "success")
+
+    places = dict(re.findall(rf"^ +(\w+) +\S.*\n +{re.escape(ui)}/(\S+)$", demo.printed, re.MULTILINE))
+    assert places.pop("account") == "plugin/segmind-account"
+    states = {name: _task_at(ui, place)["state"] for name, place in places.items()}
+    waits = "awaiting_input" if states["approval"] == "awaiting_input" else "deferred"  # before Airflow 3.3
+    assert states == {"clip": "success", "failed": "failed", "forgotten": "success", "approval": waits}
+    assert _task_at(ui, places["clip"], "/xcomEntries/request_id"), "of the run that made it"
+    assert places["approval"].endswith("/required_actions")
 
     demo.process.terminate()
 
@@ -163,6 +171,22 @@ def test_empties_no_folder_but_its_own(start, tmp_path):
     assert demo.ended() == 1
     assert "is not empty" in demo.printed
     assert precious.read_text() == "mine"
+
+
+def _task_at(ui: str, place: str, rest: str = "") -> dict:
+    """Return what Airflow's API says of the task whose page this is."""
+    _, dag_id, _, run_id, _, task_id, *mapped = place.partition("/plugin/")[0].split("/")
+    index = mapped[1] if mapped[:1] == ["mapped"] else "-1"
+    tasks = f"{ui}/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
+    address = f"{tasks}/{task_id}{rest}?map_index={index}" if rest else tasks
+    with urlopen(address) as response:  # noqa: S310 - on loopback
+        found = json.load(response)
+    if rest:
+        return found
+    (task,) = [
+        each for each in found["task_instances"] if (each["task_id"], str(each["map_index"])) == (task_id, index)
+    ]
+    return task
 
 
 def _seconds(before: str, printed: str) -> float:

@@ -45,11 +45,21 @@ def server(airflow_db: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture
-def fresh(server: Any) -> None:
+def restart(server: Any) -> Callable[[], None]:
+    """Let the API server forget what it has read, as another process has not read it either."""
+
+    def restarted() -> None:
+        for route in server.app.routes:
+            if getattr(route, "path", "") == "/segmind-account":
+                route.app._app = None
+
+    return restarted
+
+
+@pytest.fixture
+def fresh(restart: Callable[[], None]) -> None:
     """An API server that has read nothing yet."""
-    for route in server.app.routes:
-        if getattr(route, "path", "") == "/segmind-account":
-            route.app._app = None
+    restart()
 
 
 @pytest.fixture
@@ -124,6 +134,37 @@ def test_ten_readers_cost_no_more_than_one(ask: Callable[..., Any], emulator: Ru
     later = ask("admin").content
     assert {*at_once, later} == {later}
     assert asked_of(emulator) - before == 2  # a page of the history, and the balance
+
+
+def test_another_process_of_the_machine_reads_nothing_again(
+    ask: Callable[..., Any], restart: Callable[[], None], emulator: RunningEmulator
+) -> None:
+    submit()
+    content = ask("op").content
+    before = asked_of(emulator)
+    restart()
+    assert ask("op").content == content
+    assert ask("viewer").status_code == 403
+    assert asked_of(emulator) == before
+
+
+@pytest.mark.parametrize("is_restarted", [True, False])
+def test_another_key_or_address_is_not_answered_with_what_the_old_one_has_made(
+    ask: Callable[..., Any],
+    restart: Callable[[], None],
+    emulator: RunningEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    is_restarted: bool,
+) -> None:
+    submit()
+    assert len(ask("op").json()["requests"]) == 1
+    other_key = "SG_00000000000000ff"
+    emulator.revoke_key(other_key)
+    for change in ({"password": other_key}, {"extra": {"platform_url": "http://127.0.0.1:9"}}):
+        monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps({**emulator.connection(), **change}))
+        if is_restarted:
+            restart()
+        assert ask("op").status_code == 502
 
 
 def test_readers_of_a_key_that_is_rejected_share_the_answer_too(

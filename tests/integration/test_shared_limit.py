@@ -15,7 +15,7 @@ import pytest
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.exceptions import RateLimitedError
-from airflow_provider_segmind.hooks import rate_ledger, worker_turns
+from airflow_provider_segmind.hooks import shared_files, worker_turns
 from airflow_provider_segmind.hooks.segmind import SegmindAsyncHook, SegmindHook
 from tests.redis_server import RedisServer, free_port
 
@@ -41,7 +41,7 @@ def connect(emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch, **extra:
 
 def another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Share no file and no process with what was before."""
-    monkeypatch.setattr(rate_ledger, "shared_folder", lambda: tmp_path / "other")
+    monkeypatch.setattr(shared_files, "shared_folder", lambda: tmp_path / "other")
     monkeypatch.setattr(worker_turns, "_loop", None)
 
 

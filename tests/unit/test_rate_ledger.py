@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_segmind.hooks import rate_ledger
+from airflow_provider_segmind.hooks import rate_ledger, shared_files
 from airflow_provider_segmind.hooks.key_rate import (
     LEAST_LEARNED,
     LONGEST_PAUSE,
@@ -148,7 +148,7 @@ async def test_a_file_that_is_none_is_not_opened(
 async def test_a_process_that_hangs_with_the_file_does_not_hang_the_others(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(rate_ledger, "LOCK_ATTEMPTS", 3)
+    monkeypatch.setattr(shared_files, "LOCK_PATIENCE", 0.03)
     ledger = machine_ledger(NAME)
     await ledger.enter()
     with (folder / f"{NAME}.json").open() as file:

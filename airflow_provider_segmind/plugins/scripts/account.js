@@ -125,7 +125,7 @@ function Summary({ account, deliveries, lost }) {
     ["Charged in this period", money(total(requests.map((each) => each.cost)))],
     ["Requests", `${requests.length}${unpriced ? `, ${unpriced} without a stated cost` : ""}`],
     ["Paid, and not delivered", deliveries ? money(total(lost.map((each) => each.cost))) : "looking at the tasks…"],
-    ["Period (UTC)", `${account.firstDay} to ${account.lastDay}`],
+    ["Period (UTC)", account.firstDay && account.lastDay ? `${account.firstDay} to ${account.lastDay}` : null],
     ["Read", readAt === null ? null : when(readAt)],
   ];
   const gaps = [
@@ -140,11 +140,13 @@ function Summary({ account, deliveries, lost }) {
 
 /** Requests that were paid, and that no task delivered. */
 function Lost({ lost, deliveries }) {
-  const shown = lost.map((request) =>
+  const shown = lost.map((request, index) =>
     h(
       "li",
-      { key: request.id },
-      `${money(request.cost ?? 0)} on ${request.day}, ${request.model}, `,
+      { key: `${request.id} ${index}` },
+      `${request.cost === null ? "A cost that is not stated" : money(request.cost)} on ${request.day}, `,
+      h("bdi", null, request.model),
+      ", ",
       h(Copyable, { text: request.id, what: `request id ${request.id}` }),
       h("br"),
       `${VERDICTS[request.verdict]}${request.task ? ": " : "."}`,
@@ -189,7 +191,7 @@ function Requests({ requests }) {
   const [most, setMost] = useState(ROWS_AT_A_TIME);
   const heads = ["Submitted", "Request", "Model", "State", "Cost", "Duration", "Output", "Task"];
   const head = h("tr", null, heads.map((name) => h("th", { key: name, scope: "col" }, name)));
-  const rows = requests.slice(0, most).map((request) => h(Row, { key: request.id, request }));
+  const rows = requests.slice(0, most).map((request, index) => h(Row, { key: `${request.id} ${index}`, request }));
   const count = `${requests.length} ${requests.length === 1 ? "request" : "requests"}, ${money(total(requests.map((each) => each.cost)))}`;
   return h(
     "section",
@@ -229,7 +231,7 @@ function Outputs({ request: { createdAt, outputs, outputCount, id } }) {
   const links = outputs.map((url, index) => {
     const name = outputs.length > 1 ? `Open ${index + 1}` : "Open";
     const words = h(Fragment, null, name, h("span", { className: "segmind-unseen" }, ` output of ${id}`));
-    return h("span", { key: url.href }, h(OutsideLink, { url }, words), " ");
+    return h("span", { key: index }, h(OutsideLink, { url }, words), " ");
   });
   return [links, outputCount > outputs.length && `and ${outputCount - outputs.length} more`];
 }

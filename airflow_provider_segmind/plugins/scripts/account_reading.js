@@ -1,7 +1,7 @@
 /** What the page knows of an account. The server has read it from Segmind, so all of it is untrusted. */
 
 import { NotReadable, address, encode, get, refusal, unlessStopped } from "./airflow.js";
-import { amount, isObject, moment, openable, plainText } from "./safety.js";
+import { amount, count, isObject, moment, openable, plainText } from "./safety.js";
 
 export const DEFAULT_CONNECTION = "segmind_default";
 export const PERIODS = { 1: "One day", 7: "7 days", 31: "31 days" };
@@ -31,14 +31,15 @@ export async function readAccount({ connection, days, until }, signal) {
     throw new NotReadable(0);
   }
   if (!response.ok) throw await refusal(response);
-  const found = await response.json();
+  const found = await response.json().catch(unlessStopped);
+  if (!isObject(found)) throw new NotReadable(0, "The answer is not an account. Is something between you and Airflow?");
   return {
     readAt: moment(found.read_at),
     firstDay: day(found.first_day),
     lastDay: day(found.last_day),
     balance: signedAmount(found.balance),
     unread: plainText(found.unread, 2000),
-    unreadable: amount(found.unreadable) ?? 0,
+    unreadable: count(found.unreadable) ?? 0,
     requests: (Array.isArray(found.requests) ? found.requests : []).filter(isObject).slice(0, MOST_REQUESTS).map(requestOf),
   };
 }
@@ -65,16 +66,16 @@ function requestOf(row) {
     day: createdAt === null ? NOT_STATED : new Date(createdAt).toISOString().slice(0, 10),
     duration: amount(row.duration),
     outputs: urls.map(openable).filter(Boolean),
-    outputCount: amount(row.output_count) ?? 0,
+    outputCount: count(row.output_count) ?? 0,
     error: plainText(row.error, 2000),
   };
 }
 
 function day(value) {
-  return typeof value === "string" && DAY.test(value) ? value : null;
+  return typeof value === "string" && DAY.test(value) && moment(value) !== null ? value : null;
 }
 
 /** A balance may be below zero. */
 function signedAmount(value) {
-  return typeof value === "number" && Number.isFinite(value) ? value : null;
+  return amount(Math.abs(value)) === null || typeof value !== "number" ? null : value;
 }

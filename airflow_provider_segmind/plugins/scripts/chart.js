@@ -79,7 +79,7 @@ function Scale({ highest }) {
 
 function Days({ days }) {
   const step = Math.ceil(days.length / MOST_LABELS);
-  const shown = days.map(({ day }, index) => h("span", { key: day }, index % step === 0 ? day.slice(5) : ""));
+  const shown = days.map(({ day }, index) => h("span", { key: day }, index % step === 0 ? day.replace(/^\d{4}-/, "") : ""));
   return h("div", { className: "segmind-days", "aria-hidden": true }, shown);
 }
 

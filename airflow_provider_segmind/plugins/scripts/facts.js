@@ -1,10 +1,12 @@
 /** The figures next to the output. */
 
-import { modelPage } from "./safety.js";
+import { isObject, modelPage, plainText } from "./safety.js";
 import { bytes, duration, money } from "./words.js";
 
 const { createElement: h, useState } = globalThis.React;
 const COPIED_MILLISECONDS = 2000;
+const MOST_PARAMETERS = 100;
+const LONGEST_PARAMETER = 5000;
 
 /** A list of names and values. Rows without a value are left out. */
 export function Facts({ title, rows }) {
@@ -17,7 +19,7 @@ export function Facts({ title, rows }) {
     h(
       "dl",
       null,
-      known.flatMap(([name, value]) => [h("dt", { key: `${name}-name` }, name), h("dd", { key: name }, value)]),
+      known.flatMap(([name, value], index) => [h("dt", { key: `name-${index}` }, name), h("dd", { key: index }, value)]),
     ),
   );
 }
@@ -47,12 +49,15 @@ export function fileRows(file) {
 /** Return the rows about the parameters: what the task was given, after its templates were rendered. */
 export function parameterRows(fields) {
   const isOne = (name) => !ABOUT_THE_TASK.has(name) && name !== "parameters";
-  const nested = typeof fields.parameters === "object" && fields.parameters !== null ? fields.parameters : {};
+  const nested = isObject(fields.parameters) ? fields.parameters : {};
   const own = Object.entries(fields).filter(([name]) => isOne(name));
-  const unread = typeof fields.parameters === "string" ? [["parameters", fields.parameters]] : [];
-  return [...own, ...Object.entries(nested), ...unread]
-    .filter(([, value]) => value !== null && value !== "" && value !== "None")
-    .map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
+  const unread = isObject(fields.parameters) ? [] : [["parameters", fields.parameters ?? null]];
+  const given = [...own, ...Object.entries(nested), ...unread].filter(([, value]) => value !== null && value !== "" && value !== "None");
+  const rows = given.slice(0, MOST_PARAMETERS).map(([name, value]) => [
+    plainText(name, 200) ?? '""',
+    plainText(typeof value === "string" ? value : JSON.stringify(value), LONGEST_PARAMETER),
+  ]);
+  return given.length > rows.length ? [...rows, ["…", `and ${given.length - rows.length} more`]] : rows;
 }
 
 const ABOUT_THE_TASK = new Set([
@@ -85,9 +90,11 @@ export function Copyable({ text, what }) {
 
 /** Browsers offer the clipboard over https and on the same machine only; the older way works everywhere. */
 async function copyText(text) {
-  if (navigator.clipboard) {
+  try {
     await navigator.clipboard.writeText(text);
     return;
+  } catch {
+    // There is none, or the browser does not allow it.
   }
   const area = document.createElement("textarea");
   area.value = text;

@@ -10,6 +10,7 @@ const ENDINGS = {
   image: /\.(png|jpe?g|webp|gif|avif|bmp|svg)$/i,
   audio: /\.(mp3|wav|ogg|oga|m4a|flac|aac|opus)$/i,
 };
+const NAMES = { video: "Video", image: "Image", audio: "Audio" };
 
 /** All files of a request. */
 export function Gallery({ files, prompt, expiredAt }) {
@@ -23,7 +24,7 @@ export function Gallery({ files, prompt, expiredAt }) {
 /** Return what a file is: `video`, `image` or `audio`; null if neither its type nor its name says so. */
 export function kindOf(file, url) {
   const byType = file.contentType?.split("/")[0];
-  if (byType && byType in ENDINGS) return byType;
+  if (byType && Object.hasOwn(ENDINGS, byType)) return byType;
   const path = url?.pathname ?? "";
   return Object.keys(ENDINGS).find((kind) => ENDINGS[kind].test(path)) ?? null;
 }
@@ -33,7 +34,7 @@ function Output({ file, place, prompt, expiredAt }) {
   const [isWanted, setWanted] = useState(false);
   const [isBroken, setBroken] = useState(false);
   const kind = kindOf(file, url);
-  const name = `${{ video: "Video", image: "Image", audio: "Audio" }[kind] ?? "File"}${place}`;
+  const name = `${kind ? NAMES[kind] : "File"}${place}`;
   if (!url || expiredAt) return h("figure", null, h("figcaption", null, missing(name, file, url, expiredAt)));
   const caption = h(
     "figcaption",

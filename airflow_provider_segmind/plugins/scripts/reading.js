@@ -1,14 +1,16 @@
 /** What the tab knows of a task instance. All of it comes from Airflow's public REST API, with the reader's permissions. */
 
 import { encode, get, unlessStopped } from "./airflow.js";
-import { amount, isObject, moment, plainText } from "./safety.js";
+import { amount, count, isObject, moment, plainText } from "./safety.js";
 
 const MOST_FILES = 100;
+/** Files that a request can have. */
+const MOST_COUNTED = 100_000;
 const MOST_KEYS = 100;
 const MOST_LOG_PAGES = 5;
 const EARLIER_RUNS = 5;
 /** Of operators that run one model. */
-const MODELS = { KlingImageToVideoOperator: "kling-o1-image-to-video" };
+const MODELS = new Map([["KlingImageToVideoOperator", "kling-o1-image-to-video"]]);
 const WAITING = new Set(["running", "deferred", "up_for_reschedule", "queued", "restarting"]);
 const FAILED = new Set(["failed", "up_for_retry", "upstream_failed"]);
 
@@ -46,17 +48,18 @@ export async function readTask({ dagId, runId, taskId, mapIndex }, before, signa
     operator,
     fields,
     summary,
+    isOnlySubmitted: keys.has("request_id") && !keys.has("summary"),
     requestId: summary?.requestId ?? plainText(requestEntry?.value, 200) ?? plainText(fields.request_id, 200),
     submittedAt: moment(requestEntry?.timestamp) ?? moment(instance?.start_date),
     doneAt: moment(summaryEntry?.timestamp),
-    model: summary?.model ?? plainText(fields.model) ?? MODELS[operator] ?? null,
+    model: summary?.model ?? plainText(fields.model) ?? MODELS.get(operator) ?? null,
   };
   if (state === "success" && !(summary?.files.length > 0)) task.returned = (await xcom("return_value"))?.value;
   if (hasFailed(state)) task.failure = await readFailure(own, instance, index, signal);
   if (isWaiting(state)) {
     const measured = before?.measuredSeconds ?? readUsualDuration(path, dagId, taskId, signal).catch(unlessStopped);
     task.measuredSeconds = (await measured) ?? 0;
-    task.usualSeconds = task.measuredSeconds || Number(fields.expected_duration) || null;
+    task.usualSeconds = task.measuredSeconds || amount(Number(fields.expected_duration)) || null;
   }
   return task;
 }
@@ -79,11 +82,11 @@ export function readSummary(value) {
     queueTime: amount(value.queue_time),
     inferenceTime: amount(value.inference_time),
     totalTime: amount(value.total_time),
-    fileCount: amount(value.file_count) ?? files.length,
+    fileCount: count(value.file_count, MOST_COUNTED) ?? files.length,
     files: files.map((file) => ({
       url: plainText(file.url, 10_000),
       storedAt: plainText(file.output_path, 5000),
-      size: amount(file.bytes),
+      size: count(file.bytes),
       sha256: plainText(file.sha256, 128),
       contentType: plainText(file.content_type, 300),
     })),

@@ -7,6 +7,10 @@
 export const RETENTION_MILLISECONDS = 7 * 24 * 3600 * 1000;
 
 const LONGEST_ADDRESS = 8192;
+/** USD or seconds: a billion dollars, or thirty years. */
+const LARGEST_AMOUNT = 1e9;
+const FIRST_MOMENT = Date.UTC(2000, 0, 1);
+const LAST_MOMENT = Date.UTC(2100, 0, 1);
 const CUT = "…";
 
 /**
@@ -44,21 +48,26 @@ export function modelPage(model) {
   return isSlug ? new URL(`https://www.segmind.com/models/${model}`) : null;
 }
 
-/** Return a text of bounded length, on one line; null if there is none. */
+/** Return a text of bounded length; null if there is none. */
 export function plainText(value, most = 4096) {
   if (typeof value !== "string" || value.trim() === "") return null;
   return value.length > most ? value.slice(0, most) + CUT : value;
 }
 
-/** Return a finite number that is not negative; null if there is none. */
-export function amount(value) {
-  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : null;
+/** Return a number that is not negative, and that can be right; null if there is none. */
+export function amount(value, most = LARGEST_AMOUNT) {
+  return typeof value === "number" && value >= 0 && value <= most ? value : null;
 }
 
-/** Return the moment of a time stamp, in milliseconds; null if there is none. */
+/** Return a whole number that can be right; null if there is none. */
+export function count(value, most = Number.MAX_SAFE_INTEGER) {
+  return Number.isSafeInteger(value) ? amount(value, most) : null;
+}
+
+/** Return the moment of a time stamp, in milliseconds; null if there is none, or one that cannot be right. */
 export function moment(value) {
   const parsed = typeof value === "string" ? Date.parse(value) : NaN;
-  return Number.isNaN(parsed) ? null : parsed;
+  return parsed >= FIRST_MOMENT && parsed < LAST_MOMENT ? parsed : null;
 }
 
 export function isObject(value) {

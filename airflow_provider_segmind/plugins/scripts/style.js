@@ -23,6 +23,7 @@ export const STYLE = `
 .segmind-app dl { display: grid; gap: 0.35rem 1rem; grid-template-columns: minmax(9rem, max-content) minmax(0, 1fr); margin: 0; }
 .segmind-app dt { color: var(--chakra-colors-fg-muted, CanvasText); }
 .segmind-app dd { margin: 0; overflow-wrap: anywhere; }
+.segmind-app :is(bdi, code, a) { unicode-bidi: isolate; }
 .segmind-app code { font-family: var(--chakra-fonts-mono, monospace); overflow-wrap: anywhere; }
 .segmind-app button { background: transparent; border: 1px solid var(--chakra-colors-border-emphasized, currentColor);
   border-radius: 0.3rem; color: inherit; cursor: pointer; font-size: 0.8rem; padding: 0.1rem 0.6rem; }
@@ -38,6 +39,7 @@ export const STYLE = `
 .segmind-app label { font-size: 0.8rem; }
 .segmind-app input, .segmind-app select { background: var(--chakra-colors-bg, Canvas); color: inherit; font-size: 0.9rem;
   border: 1px solid var(--chakra-colors-border-emphasized, currentColor); border-radius: 0.3rem; padding: 0.3rem 0.5rem; }
+.segmind-app .segmind-row :is(input, select, button) { box-sizing: border-box; font-family: inherit; height: 2.2rem; margin: 0; }
 .segmind-app option { background: var(--chakra-colors-bg, Canvas); color: var(--chakra-colors-fg, CanvasText); }
 .segmind-app .segmind-row button { font-size: 0.9rem; padding: 0.3rem 1rem; }
 .segmind-app .segmind-scrolls { overflow-x: auto; }

@@ -99,14 +99,15 @@ function Task({ task }) {
 
 /** One sentence on where the task is: what a screen reader says when it changes. */
 function State({ task }) {
-  const { state, summary } = task;
+  const { state } = task;
   if (hasFailed(state)) return h(Failure, { task });
-  const said = isWaiting(state) ? waiting(task) : ended(state, summary);
+  const said = isWaiting(state) ? waiting(task) : ended(task);
   return h("p", { role: "status" }, said);
 }
 
-function ended(state, summary) {
+function ended({ state, summary, isOnlySubmitted }) {
   if (state === "success") {
+    if (isOnlySubmitted) return "The request is submitted, and is charged when it completes. This task did not wait for it.";
     if (summary?.cost === 0 && !summary.totalTime) return "The output was there already: nothing was submitted or charged.";
     return summary?.cost != null ? `Done, for ${money(summary.cost)}.` : "Done.";
   }

@@ -2,11 +2,12 @@
 
 /** Return seconds as people say them: `2 min 25 s`. */
 export function duration(seconds) {
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${Math.round((whole % 3600) / 60)} min`;
+  const minutes = Math.round(whole / 60);
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 /** Return a cost in USD with at least two digits, and as many as a cheap model needs. */
@@ -19,7 +20,7 @@ export function bytes(count) {
   const units = ["bytes", "kB", "MB", "GB", "TB"];
   let left = count;
   let unit = 0;
-  for (; left >= 1000 && unit < units.length - 1; unit += 1) left /= 1000;
+  for (; left >= (unit === 0 ? 1000 : 999.95) && unit < units.length - 1; unit += 1) left /= 1000;
   return unit === 0 ? `${count} bytes` : `${left.toFixed(1)} ${units[unit]}`;
 }
 
