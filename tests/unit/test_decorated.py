@@ -72,6 +72,10 @@ def nothing() -> dict[str, Any]:
     return {}
 
 
+def described(prompt: str, style: str = "") -> dict[str, Any]:
+    return {"prompt": f"{prompt} {style}"}
+
+
 def operator_of(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     made: Any = segmind_task(function, **options)
     return made(*arguments).operator
@@ -144,6 +148,73 @@ def yields() -> Any:
 def test_a_function_that_returns_no_dict_fails_when_the_dag_is_parsed(function: Any, word: str) -> None:
     with pytest.raises(InvalidParameterError, match=rf"'{function.__name__}' must return a dict.*{word}"):
         segmind_task(function, model=MODEL)
+
+
+@pytest.mark.parametrize(
+    "expand",
+    [
+        lambda made: made.expand(prompt=["a", "b"]),
+        lambda made: made.expand_kwargs([{"prompt": "a"}, {"prompt": "b"}]),
+        lambda made: made.partial(prompt="a").expand(style=["a", "b"]),
+        lambda made: made.override(retries=2).expand(prompt=["a", "b"]),
+    ],
+    ids=["expand", "expand_kwargs", "partial", "override"],
+)
+@pytest.mark.parametrize("path", ["s3://clips/a.mp4", Path("/clips/a.mp4")], ids=str)
+def test_a_mapped_function_with_one_output_fails_when_the_dag_is_parsed(expand: Any, path: Any) -> None:
+    made = segmind_task(described, model=MODEL, output_path=path)
+    with DAG("mapped", schedule=None), pytest.raises(InvalidParameterError, match="output_path: is the same for"):
+        expand(made)
+    with DAG("overridden", schedule=None), pytest.raises(InvalidParameterError, match="output_path: is the same"):
+        expand(segmind_task(described, model=MODEL).override(output_path=path))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"output_path": None},
+        {"output_path": "s3://clips/"},
+        {"output_path": "/clips/"},
+        {"output_path": "s3://clips/{{ ti.map_index }}.mp4"},
+        {"output_path": "{{ params.clips }}/a.mp4"},  # a run may show that it is a folder, or differ in each
+        {"output_path": "s3://clips/", "name_output_after": "image"},
+    ],
+    ids=str,
+)
+def test_a_mapped_function_may_have_an_output_for_each(arguments: dict[str, Any]) -> None:
+    with DAG("mapped", schedule=None) as dag:
+        made: Any = segmind_task(described, model=MODEL, **arguments)
+        made.expand(prompt=["a", "b"])
+        made.override(task_id="other").expand_kwargs([{"prompt": "a"}, {"prompt": "b"}])
+    assert sorted(dag.task_dict) == ["described", "other"]
+
+
+def test_a_function_that_is_not_mapped_may_have_one_output() -> None:
+    made: Any = segmind_task(described, model=MODEL, output_path="s3://clips/a.mp4")
+    assert made("a").operator.output_path == "s3://clips/a.mp4"
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize(
+    ("arguments", "error", "problem"),
+    [
+        ({"mispelled": 1}, TypeError, "mispelled"),
+        ({"parameters": {}}, TypeError, "the decorated function returns them"),
+        ({"timeout": 0}, InvalidParameterError, "timeout"),
+        ({"model": "no slug"}, InvalidParameterError, "model"),
+    ],
+    ids=str,
+)
+def test_what_is_overridden_is_checked_when_the_dag_is_parsed(
+    arguments: dict[str, Any], error: type[Exception], problem: str, mapped: bool
+) -> None:
+    def make() -> None:
+        made: Any = segmind_task(described, model=MODEL).override(**arguments)  # type: ignore[attr-defined]
+        made.expand(prompt=["a"]) if mapped else made("a")
+
+    with DAG("overridden", schedule=None), pytest.raises(error, match=problem):
+        make()
 
 
 def test_a_name_for_the_output_may_be_any_parameter() -> None:
