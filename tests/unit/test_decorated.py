@@ -68,6 +68,13 @@ def sent(emulator: RunningEmulator) -> list[dict[str, Any]]:
     return [charge["parameters"] for charge in emulator.ledger()["charges"]]
 
 
+def endless() -> list[Any]:
+    """Return a list that is an item of itself."""
+    items: list[Any] = []
+    items.append(items)
+    return items
+
+
 def nothing() -> dict[str, Any]:
     return {}
 
@@ -240,6 +247,24 @@ def test_arguments_of_the_function_connect_tasks() -> None:
     assert made.operator.upstream_task_ids == {"first"}
 
 
+def test_a_function_may_be_whatever_a_task_may_be() -> None:
+    sdk: Any = pytest.importorskip("airflow.sdk", reason="Airflow 2.11 has these names elsewhere")
+    with DAG("all", schedule=None) as dag:
+        options: dict[str, Any] = {"model": MODEL, "output_path": "/clips/a.mp4"}
+        first = sdk.setup(segmind_task(described, **options))("a")
+        last = sdk.teardown(segmind_task(described, **options).override(task_id="last"))("a")  # type: ignore[attr-defined]
+        first >> last
+
+        @sdk.task_group
+        def group(prompt: str) -> None:
+            operator_of(described, prompt, model=MODEL, task_id="inner", trigger_rule="all_done")
+
+        group.expand(prompt=["a", "b"])
+        several = operator_of(described, "a", model=MODEL, task_id="several", multiple_outputs=True)
+    assert sorted(dag.task_dict) == ["described", "group.inner", "last", "several"]
+    assert (first.operator.is_setup, last.operator.is_teardown, several.multiple_outputs) == (True, True, True)
+
+
 # When it runs.
 
 
@@ -275,6 +300,10 @@ def test_images_of_kling_are_uploaded(emulator: RunningEmulator) -> None:
         ("a prompt", r"not str"),
         ({"prompt": object}, r"parameters\['prompt'\]"),
         ({1: "x"}, r"names must be strings"),
+        ((each for each in ({"prompt": "x"},)), r"not generator"),
+        (dict, r"not type"),
+        ({"prompt": "x", "seed": float("nan")}, r"parameters\['seed'\]: cannot be sent as JSON"),
+        ({"prompt": endless()}, r"parameters.* nested"),
         ({"image": "/data/a.png"}, r"parameters\['image'\].*Add 'image' to upload"),
     ],
 )
