@@ -11,6 +11,8 @@ follow, no patterns to run and a bounded size, and leaves out what cannot be che
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -34,6 +36,7 @@ _MOST_PARTS = 3000
 _MOST_FORMS = 20
 _DEEPEST = 8
 _LARGEST_BOUND = 1e18
+_OTHER_JSON = re.compile(r"\s*(true|false|null|none|[\[{].*)\s*", re.IGNORECASE | re.DOTALL)
 _TYPES = {
     "string": "string",
     "number": "number",
@@ -51,6 +54,11 @@ _TYPES = {
 }
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _COUNTS = ("minLength", "maxLength", "minItems", "maxItems")
+_RANGES = (
+    (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")),
+    (("minLength",), ("maxLength",)),
+    (("minItems",), ("maxItems",)),
+)
 _ALTERNATIVES = ("anyOf", "oneOf")
 
 
@@ -77,10 +85,12 @@ class ModelParameters:
 
     :param parameters: By their names.
     :param takes_others: Whether the model takes parameters that are not listed.
+    :param others: Names of parameters that are listed, and of which nothing is read.
     """
 
     parameters: Mapping[str, Parameter]
     takes_others: bool = False
+    others: frozenset[str] = frozenset()
 
 
 def read_parameters(model: Model) -> ModelParameters | None:
@@ -107,16 +117,18 @@ def _read_schema(document: Json) -> ModelParameters | None:
             default=described.get("default"),
             description=_read_description(described),
         )
-    takes_others = bool(document.get("additionalProperties")) or bool(document.get("patternProperties"))
-    return ModelParameters(found, takes_others) if found else None
+    takes_others = document.get("additionalProperties", False) is not False or bool(
+        document.get("patternProperties")
+    )
+    return _model_parameters(found, document["properties"], takes_others)
 
 
 def _read_described(document: Json) -> ModelParameters | None:
     """Read what is known of each parameter, by its name."""
     found = {}
+    if not _describes_parameters(document):
+        return None
     for name, entry in _named(document):
-        if not isinstance(entry, dict):
-            return None  # something else than parameters
         needed = next((entry[key] for key in ("isRequired", "is_required", "required") if key in entry), None)
         # The playground fills in what it hides.
         hidden = read_flag(entry.get("hidden")) is True and entry.get("default") is not None
@@ -127,11 +139,27 @@ def _read_described(document: Json) -> ModelParameters | None:
             default=entry.get("default"),
             description=_read_description(entry),
         )
-    return ModelParameters(found) if found else None
+    return _model_parameters(found, document)
+
+
+def _describes_parameters(document: Json) -> bool:
+    """Whether the members of an object may be parameters, and are neither a schema nor the definitions of one."""
+    entries = [entry for _, entry in _named(document)]
+    if not all(isinstance(entry, dict) for entry in entries):
+        return False
+    if any(entry and all(isinstance(part, dict) for part in entry.values()) for entry in entries):
+        return False
+    return not all(isinstance(entry.get("properties"), dict) for entry in entries)
+
+
+def _model_parameters(
+    found: Mapping[str, Parameter], listed: Mapping[str, Any], takes_others: bool = False
+) -> ModelParameters | None:
+    return ModelParameters(found, takes_others, frozenset(listed.keys() - found.keys())) if found else None
 
 
 def _as_schema(entry: Json) -> Json:
-    """Return a description as a schema. Without a type, its default and its bounds tell of one."""
+    """Return a description as a schema. Without a type, its default tells of one."""
     schema: Json = {"minimum": entry.get("min"), "maximum": entry.get("max"), "type": entry.get("type")}
     options = _read_options(entry.get("options"))
     if options:
@@ -143,28 +171,29 @@ def _as_schema(entry: Json) -> Json:
 
 def _read_options(options: object) -> list[Any]:
     """Return the values that may be chosen: scalars, or objects with a ``value``, as forms have them."""
-    if not isinstance(options, list):
+    if not isinstance(options, list) or any(isinstance(each, dict) and "value" not in each for each in options):
         return []
-    return [each.get("value") if isinstance(each, dict) else each for each in options]
+    return [each["value"] if isinstance(each, dict) else each for each in options]
 
 
 def _type_of_default(entry: Json) -> list[str] | str | None:
     """
     Return the type that a default stands for.
 
-    A text stands for a text or a number: the default of a seed may be an empty text.
+    A text stands for a text or a number, but one such as ``false`` or ``[]`` for something else as well. An empty
+    one, such as that of a seed or a prompt, stands for nothing: the bounds may be those of a number or a length.
     """
     default = entry.get("default")
-    bounded = any(
-        read_number(entry.get(key), -_LARGEST_BOUND, _LARGEST_BOUND) is not None for key in ("min", "max")
-    )
     if isinstance(default, bool):
         return "boolean"
-    if isinstance(default, (int, float)) or (bounded and (not default or read_number(default) is not None)):
+    if isinstance(default, (int, float)):
         return "number"
-    if isinstance(default, str) and default and not bounded:
+    if not isinstance(default, str) or not default or _OTHER_JSON.fullmatch(default):
+        return None
+    bounded = any(_read_bound(entry.get(key)) is not None for key in ("min", "max"))
+    if not bounded:
         return ["string", "number"]
-    return None
+    return "number" if read_number(default) is not None else None
 
 
 class _SchemaReader:
@@ -235,7 +264,7 @@ class _SchemaReader:
     def _plain_values(self, given: Json) -> Json:
         plain: Json = {}
         options = [given["const"]] if "const" in given else given.get("enum")
-        if isinstance(options, list) and 0 < len(options) <= MOST_OPTIONS and all(map(_is_scalar, options)):
+        if _are_options(options):
             plain["enum"] = options
         for name in _BOUNDS:
             bound = _read_bound(given.get(name))
@@ -248,7 +277,20 @@ class _SchemaReader:
             count = read_number(given.get(name), 0, _LARGEST_BOUND)
             if count is not None:
                 plain[name] = int(count)
-        return plain
+        return _without_contradictions(plain)
+
+
+def _without_contradictions(plain: Json) -> Json:
+    """Leave out bounds that nothing is between, and those that nobody has filled in: both are 0."""
+    for lowest, highest in _RANGES:
+        given = {name: plain[name] for name in (*lowest, *highest) if name in plain}
+        nothing = 0 if lowest[0] in _COUNTS else -math.inf
+        least = max((given[name] for name in lowest if name in given), default=nothing)
+        most = min((given[name] for name in highest if name in given), default=math.inf)
+        is_open = any(name.startswith("exclusive") for name in given)
+        if least > most or (least == most and (is_open or most == 0)):
+            plain = {name: rule for name, rule in plain.items() if name not in given}
+    return plain
 
 
 def _named(members: object) -> Iterator[tuple[str, Any]]:
@@ -268,6 +310,13 @@ def _read_types(value: object) -> list[str] | None:
 
 def _read_bound(value: object) -> float | None:
     return read_number(value, -_LARGEST_BOUND, _LARGEST_BOUND)
+
+
+def _are_options(options: object) -> bool:
+    """Whether these are values to choose from, of which one at least says something."""
+    if not isinstance(options, list) or len(options) > MOST_OPTIONS or not all(map(_is_scalar, options)):
+        return False
+    return any(option not in (None, "") for option in options)
 
 
 def _is_scalar(value: object) -> bool:

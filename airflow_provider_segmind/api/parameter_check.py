@@ -1,8 +1,8 @@
 """
 Comparing the parameters of a request with what the catalogue says of its model.
 
-The catalogue is a hint and no contract: a number may be written as text (the page of Kling O1 has ``"5"`` for an
-integer), and null stands for a parameter that is not given.
+The catalogue is a hint and no contract: a value may have another form of the same meaning (``api.meant_values``),
+null stands for a parameter that is not given, and a rule that the catalogue's own default breaks is no rule.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from airflow_provider_segmind.api.catalogue import ModelParameters, Parameter
+from airflow_provider_segmind.api.meant_values import as_meant
 from airflow_provider_segmind.api.names import nearest_name
 from airflow_provider_segmind.api.text import one_line
-from airflow_provider_segmind.api.values import read_number
 
 MOST_FINDINGS = 20
 """Of one request. A request with more is one for another model."""
@@ -30,8 +30,6 @@ _LONGEST_SHOWN_TEXT = 12
 """Characters of a text that a message quotes. A longer one may be a prompt, or a key."""
 
 _MAY_BE_SECRET = re.compile(r"key|token|secret|passw|auth|credential|login|cookie|private", re.IGNORECASE)
-_LARGEST_NUMBER = 1e15
-_OF_TYPES = ("type", "anyOf")
 _WORDS = {
     "string": "a text",
     "number": "a number",
@@ -81,7 +79,7 @@ def _find_all(given: Mapping[str, Any], known: ModelParameters, model: str) -> I
     parameters = known.parameters
     if not known.takes_others:
         unused = [name for name in parameters if name not in present]
-        for name in sorted(present - parameters.keys()):
+        for name in sorted(present - parameters.keys() - known.others):
             yield Finding(_shown_name(name), f"is not a parameter of {model}; {_advice(name, unused, parameters)}")
     for name, parameter in parameters.items():
         if parameter.required and name not in present:
@@ -105,28 +103,28 @@ def _check_value(parameter: Parameter, value: Any) -> Iterator[Finding]:
         return
     # No formats are checked. The schema has neither references nor patterns: see `api.catalogue`.
     validator = Draft202012Validator(parameter.schema)
-    attempts = [_validate(validator, each) for each in _forms_of(value, parameter.schema)]
-    if not all(attempts):
-        return
-    errors = min(attempts, key=lambda found: any(error.validator in _OF_TYPES for error in found))
-    for error in errors:
-        name = _name_of_part(parameter.name, error.absolute_path)
-        yield Finding(name, _describe(error, name))
+    doubtful = _doubtful_rules(parameter, validator)
+    for error in _find_errors(validator, as_meant(value, parameter.schema)):
+        if _rule(error) not in doubtful:
+            told = _most_telling(error)
+            name = _name_of_part(parameter.name, told.absolute_path)
+            yield Finding(name, _describe(told, name))
 
 
-def _validate(validator: Draft202012Validator, value: Any) -> list[ValidationError]:
-    return [_most_telling(error) for error in islice(validator.iter_errors(value), MOST_FINDINGS)]
+def _doubtful_rules(parameter: Parameter, validator: Draft202012Validator) -> set[tuple[str | int, ...]]:
+    """Return the rules that the default of a parameter breaks: the catalogue contradicts itself there."""
+    if parameter.default in (None, ""):
+        return set()
+    return {_rule(error) for error in _find_errors(validator, as_meant(parameter.default, parameter.schema))}
 
 
-def _forms_of(value: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield a value, and how else it may be meant: a number that is written as text, or an option that is."""
-    yield value
-    if isinstance(value, str):
-        number = read_number(value, -_LARGEST_NUMBER, _LARGEST_NUMBER)
-        if number is not None:
-            yield int(number) if number.is_integer() else number
-    elif read_number(value, -_LARGEST_NUMBER, _LARGEST_NUMBER) is not None and "enum" in schema:
-        yield str(int(value)) if value == value // 1 else str(value)
+def _find_errors(validator: Draft202012Validator, value: Any) -> Iterator[ValidationError]:
+    return islice(validator.iter_errors(value), MOST_FINDINGS)
+
+
+def _rule(error: ValidationError) -> tuple[str | int, ...]:
+    """Return where a rule is in its schema."""
+    return tuple(error.absolute_schema_path)
 
 
 def _most_telling(error: ValidationError) -> ValidationError:

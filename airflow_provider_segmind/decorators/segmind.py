@@ -20,6 +20,7 @@ from airflow_provider_segmind.compat import (
     task_decorator_factory,
 )
 from airflow_provider_segmind.exceptions import InvalidParameterError
+from airflow_provider_segmind.media.mapped_outputs import check_partial
 from airflow_provider_segmind.operators.inference import SegmindInferenceOperator
 from airflow_provider_segmind.operators.options import CHECKS
 from airflow_provider_segmind.rendering import names_of_mapped_values
@@ -235,12 +236,7 @@ def segmind_task(python_callable: Callable[..., Any] | None = None, **arguments:
     """
     # With a function that says `-> dict`, Airflow would otherwise take the task's output for several XComs.
     arguments.setdefault("multiple_outputs", False)
-    if "parameters" in arguments:
-        raise TypeError(f"{NAME} takes no 'parameters': the decorated function returns them")
-    unknown = [name for name in arguments if name not in _names_of_arguments()]
-    if unknown:
-        raise TypeError(f"{NAME} got an unexpected argument {unknown[0]!r}")
-    _check_literals(arguments)
+    _check_arguments(arguments)
     if python_callable is not None:
         return _decorate(python_callable, arguments)
     return lambda function: _decorate(function, arguments)  # type: ignore[return-value]
@@ -264,9 +260,30 @@ def _decorate(function: Callable[..., Any], arguments: dict[str, Any]) -> TaskDe
     called = getattr(function, "__name__", repr(function))
     if problem := _problem_of_function(function):
         raise InvalidParameterError("python_callable", f"the function {called!r} {problem}")
-    return task_decorator_factory(
+    decorator: Any = task_decorator_factory(
         python_callable=function, decorated_operator_class=SegmindDecoratedOperator, **arguments
     )
+    decorator.__class__ = _checking(type(decorator))  # Airflow's factory takes no class of its own
+    return decorator  # type: ignore[no-any-return]
+
+
+def _checking(base: Any) -> Any:
+    """Return Airflow's class of decorated functions, with a check of what it would notice when the task runs."""
+
+    class SegmindTaskDecorator(base):  # type: ignore[misc]
+        def override(self, **arguments: Any) -> Any:
+            _check_arguments(arguments)
+            return super().override(**arguments)
+
+        def expand(self, **mapped: Any) -> Any:
+            check_partial(self.kwargs)
+            return super().expand(**mapped)
+
+        def expand_kwargs(self, mapped: Any, **options: Any) -> Any:
+            check_partial(self.kwargs)
+            return super().expand_kwargs(mapped, **options)
+
+    return SegmindTaskDecorator
 
 
 def _problem_of_function(function: Callable[..., Any]) -> str | None:
@@ -294,6 +311,16 @@ def _kling_parameters(returned: Mapping[Any, Any], function: str) -> Mapping[str
             f"clip, which are {', '.join(kling.CHECKS)}",
         )
     return kling.check_parameters({"duration": kling.DURATIONS[0], **returned})
+
+
+def _check_arguments(arguments: Mapping[str, Any]) -> None:
+    """Check the names of arguments, and what is known of their values."""
+    if "parameters" in arguments:
+        raise TypeError(f"{NAME} takes no 'parameters': the decorated function returns them")
+    unknown = [name for name in arguments if name not in _names_of_arguments()]
+    if unknown:
+        raise TypeError(f"{NAME} got an unexpected argument {unknown[0]!r}")
+    _check_literals(arguments)
 
 
 def _check_literals(arguments: Mapping[str, Any]) -> None:

@@ -207,6 +207,10 @@ FAULTS = (
         }
     },
     {"json": {"models": [{"slug": "mock-text"}, None, 3]}},
+    {"json": [{"slug": "mock-text", "parameters": {"prompt": {"default": float("nan"), "min": float("inf")}}}]},
+    {"json": [{"slug": "mock-text", "parameters_schema": {"properties": {"prompt": {"enum": [{"a": "b"}]}}}}]},
+    {"json": [{"slug": "mock-text", "parameters_schema": {"properties": {"prompt": {"pattern": "^(a+)+$"}}}}]},
+    {"json": [{"slug": "mock-text", "parameters": {"prompt": {"default": [], "options": ["x" * 10**7]}}}]},
 )
 
 

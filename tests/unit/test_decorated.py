@@ -68,8 +68,19 @@ def sent(emulator: RunningEmulator) -> list[dict[str, Any]]:
     return [charge["parameters"] for charge in emulator.ledger()["charges"]]
 
 
+def endless() -> list[Any]:
+    """Return a list that is an item of itself."""
+    items: list[Any] = []
+    items.append(items)
+    return items
+
+
 def nothing() -> dict[str, Any]:
     return {}
+
+
+def described(prompt: str, style: str = "") -> dict[str, Any]:
+    return {"prompt": f"{prompt} {style}"}
 
 
 def operator_of(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -146,6 +157,73 @@ def test_a_function_that_returns_no_dict_fails_when_the_dag_is_parsed(function: 
         segmind_task(function, model=MODEL)
 
 
+@pytest.mark.parametrize(
+    "expand",
+    [
+        lambda made: made.expand(prompt=["a", "b"]),
+        lambda made: made.expand_kwargs([{"prompt": "a"}, {"prompt": "b"}]),
+        lambda made: made.partial(prompt="a").expand(style=["a", "b"]),
+        lambda made: made.override(retries=2).expand(prompt=["a", "b"]),
+    ],
+    ids=["expand", "expand_kwargs", "partial", "override"],
+)
+@pytest.mark.parametrize("path", ["s3://clips/a.mp4", Path("/clips/a.mp4")], ids=str)
+def test_a_mapped_function_with_one_output_fails_when_the_dag_is_parsed(expand: Any, path: Any) -> None:
+    made = segmind_task(described, model=MODEL, output_path=path)
+    with DAG("mapped", schedule=None), pytest.raises(InvalidParameterError, match="output_path: is the same for"):
+        expand(made)
+    with DAG("overridden", schedule=None), pytest.raises(InvalidParameterError, match="output_path: is the same"):
+        expand(segmind_task(described, model=MODEL).override(output_path=path))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"output_path": None},
+        {"output_path": "s3://clips/"},
+        {"output_path": "/clips/"},
+        {"output_path": "s3://clips/{{ ti.map_index }}.mp4"},
+        {"output_path": "{{ params.clips }}/a.mp4"},  # a run may show that it is a folder, or differ in each
+        {"output_path": "s3://clips/", "name_output_after": "image"},
+    ],
+    ids=str,
+)
+def test_a_mapped_function_may_have_an_output_for_each(arguments: dict[str, Any]) -> None:
+    with DAG("mapped", schedule=None) as dag:
+        made: Any = segmind_task(described, model=MODEL, **arguments)
+        made.expand(prompt=["a", "b"])
+        made.override(task_id="other").expand_kwargs([{"prompt": "a"}, {"prompt": "b"}])
+    assert sorted(dag.task_dict) == ["described", "other"]
+
+
+def test_a_function_that_is_not_mapped_may_have_one_output() -> None:
+    made: Any = segmind_task(described, model=MODEL, output_path="s3://clips/a.mp4")
+    assert made("a").operator.output_path == "s3://clips/a.mp4"
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize(
+    ("arguments", "error", "problem"),
+    [
+        ({"mispelled": 1}, TypeError, "mispelled"),
+        ({"parameters": {}}, TypeError, "the decorated function returns them"),
+        ({"timeout": 0}, InvalidParameterError, "timeout"),
+        ({"model": "no slug"}, InvalidParameterError, "model"),
+    ],
+    ids=str,
+)
+def test_what_is_overridden_is_checked_when_the_dag_is_parsed(
+    arguments: dict[str, Any], error: type[Exception], problem: str, mapped: bool
+) -> None:
+    def make() -> None:
+        made: Any = segmind_task(described, model=MODEL).override(**arguments)  # type: ignore[attr-defined]
+        made.expand(prompt=["a"]) if mapped else made("a")
+
+    with DAG("overridden", schedule=None), pytest.raises(error, match=problem):
+        make()
+
+
 def test_a_name_for_the_output_may_be_any_parameter() -> None:
     named: dict[str, Any] = {"output_path": "s3://clips/", "name_output_after": "image", "upload": ["image"]}
     assert operator_of(nothing, model=MODEL, task_id="x", **named).name_output_after == "image"
@@ -167,6 +245,24 @@ def test_arguments_of_the_function_connect_tasks() -> None:
 
         made = describe(first.output)
     assert made.operator.upstream_task_ids == {"first"}
+
+
+def test_a_function_may_be_whatever_a_task_may_be() -> None:
+    sdk: Any = pytest.importorskip("airflow.sdk", reason="Airflow 2.11 has these names elsewhere")
+    with DAG("all", schedule=None) as dag:
+        options: dict[str, Any] = {"model": MODEL, "output_path": "/clips/a.mp4"}
+        first = sdk.setup(segmind_task(described, **options))("a")
+        last = sdk.teardown(segmind_task(described, **options).override(task_id="last"))("a")  # type: ignore[attr-defined]
+        first >> last
+
+        @sdk.task_group
+        def group(prompt: str) -> None:
+            operator_of(described, prompt, model=MODEL, task_id="inner", trigger_rule="all_done")
+
+        group.expand(prompt=["a", "b"])
+        several = operator_of(described, "a", model=MODEL, task_id="several", multiple_outputs=True)
+    assert sorted(dag.task_dict) == ["described", "group.inner", "last", "several"]
+    assert (first.operator.is_setup, last.operator.is_teardown, several.multiple_outputs) == (True, True, True)
 
 
 # When it runs.
@@ -204,6 +300,10 @@ def test_images_of_kling_are_uploaded(emulator: RunningEmulator) -> None:
         ("a prompt", r"not str"),
         ({"prompt": object}, r"parameters\['prompt'\]"),
         ({1: "x"}, r"names must be strings"),
+        ((each for each in ({"prompt": "x"},)), r"not generator"),
+        (dict, r"not type"),
+        ({"prompt": "x", "seed": float("nan")}, r"parameters\['seed'\]: cannot be sent as JSON"),
+        ({"prompt": endless()}, r"parameters.* nested"),
         ({"image": "/data/a.png"}, r"parameters\['image'\].*Add 'image' to upload"),
     ],
 )

@@ -9,24 +9,35 @@ from typing import Any
 import pytest
 
 from airflow_provider_segmind.compat import conf
+from airflow_provider_segmind.decorators.segmind import segmind_task
 from airflow_provider_segmind.deferrable import OPTION, SECTION
 from airflow_provider_segmind.exceptions import InvalidParameterError
 from airflow_provider_segmind.get_provider_info import get_provider_info
 from airflow_provider_segmind.operators.inference import SegmindInferenceOperator
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
+from airflow_provider_segmind.operators.pixelflow import SegmindPixelFlowOperator
 from airflow_provider_segmind.sensors.request import SegmindRequestSensor
 
 OURS, AIRFLOWS = "AIRFLOW__SEGMIND__DEFERRABLE", "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE"
+
+
+def describe() -> dict[str, Any]:
+    """Return the parameters of a model."""
+    return {}
+
+
 TASKS: list[Callable[..., Any]] = [
     lambda **arguments: SegmindInferenceOperator(task_id="x", model="m", **arguments),
     lambda **arguments: KlingImageToVideoOperator(
         task_id="x", prompt="zoom", start_image_url="https://x.example/a.png", **arguments
     ),
     lambda **arguments: SegmindRequestSensor(task_id="x", request_id="r1", **arguments),
+    lambda **arguments: SegmindPixelFlowOperator(task_id="x", workflow="w-v1", inputs={}, **arguments),
+    lambda **arguments: segmind_task(describe, model="m", **arguments)().operator,  # type: ignore[attr-defined]
 ]
 
 
-@pytest.fixture(params=TASKS, ids=["inference", "kling", "sensor"])
+@pytest.fixture(params=TASKS, ids=["inference", "kling", "sensor", "pixelflow", "decorator"])
 def task(request: pytest.FixtureRequest) -> Callable[..., Any]:
     return request.param  # type: ignore[no-any-return]
 
