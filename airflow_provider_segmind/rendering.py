@@ -27,8 +27,8 @@ class UntrustedValuesUnrendered:
     """
 
     text_fields: ClassVar[Sequence[str]] = ()
-    is_rendered = False
-    """Whether the arguments are what templates rendered to. A template that raises leaves some as they are."""
+    is_half_rendered = False
+    """Whether some arguments still are templates, because one of them has raised."""
 
     _rendering_began = False
 
@@ -39,7 +39,7 @@ class UntrustedValuesUnrendered:
             # `airflow dags test` of Airflow 2.11 renders a task again after a deferral: by then, its values.
             if self._rendering_began:
                 return
-            self._rendering_began = True
+            self._rendering_began = self.is_half_rendered = True
             for name in template_fields:
                 value = getattr(self, name)
                 text = with_paths_as_text(value)
@@ -61,7 +61,7 @@ class UntrustedValuesUnrendered:
             parent, template_fields, context, jinja_env, seen_oids
         )
         if parent is self:
-            self.is_rendered = True
+            self.is_half_rendered = False
 
     def render_parameters(self, parameters: Mapping[Any, Any], context: Any, texts: Container[str]) -> Any:
         """

@@ -305,7 +305,7 @@ class SegmindInferenceOperator(WithSegmindHook, UntrustedValuesUnrendered, BaseO
 
     def _images(self) -> list[str]:
         """Return where the images of the model come from, as the user gave them; none if they are not known."""
-        if not self.is_rendered:
+        if self.is_half_rendered:
             return []
         try:
             parameters, uploaded = self.model_parameters(), names("upload", self.upload)

@@ -136,9 +136,11 @@ class SegmindPixelFlowOperator(SegmindInferenceOperator):
         push_result: bool = False,
         **kwargs: Unpack[TaskArguments],
     ) -> None:
+        self.workflow: Any = workflow
+        self.inputs: Any = inputs if inputs is not None else {}
         super().__init__(
-            model=workflow,
-            parameters=inputs,
+            model="",
+            parameters={},
             upload=upload,
             input_conn_id=input_conn_id,
             output_path=output_path,
@@ -164,25 +166,25 @@ class SegmindPixelFlowOperator(SegmindInferenceOperator):
             **kwargs,
         )
 
-    # Templates are rendered in the arguments. What works for any model has other names for them.
+    # The base class assigns `model` and `parameters`. Templates are rendered in the arguments, so these are read.
 
     @property
     def model(self) -> Any:
-        """Another name of ``workflow``."""
+        """The workflow's id, where other tasks have a model."""
         return self.workflow
 
     @model.setter
-    def model(self, value: Any) -> None:
-        self.workflow: Any = value
+    def model(self, _value: Any) -> None:
+        pass
 
     @property
     def parameters(self) -> Any:
-        """Another name of ``inputs``."""
+        """The workflow's inputs, where other tasks have a model's parameters."""
         return self.inputs
 
     @parameters.setter
-    def parameters(self, value: Any) -> None:
-        self.inputs: Any = value
+    def parameters(self, _value: Any) -> None:
+        pass
 
     def model_parameters(self) -> Mapping[str, Any]:
         """

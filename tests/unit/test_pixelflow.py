@@ -257,10 +257,3 @@ def test_a_workflow_that_does_not_exist_is_not_called_a_model(emulator: RunningE
     emulator.faults({"on": "submit", "status": 404})
     with pytest.raises(AirflowFailException, match=r"No such workflow.* Compare the id with the workflow"):
         WorkflowTask().attempt()
-
-
-def test_a_workflow_and_its_inputs_have_the_names_that_a_model_has_too() -> None:
-    operator = SegmindPixelFlowOperator(task_id="run", workflow=WORKFLOW)
-    assert (operator.model, operator.parameters) == (WORKFLOW, {})
-    operator.model, operator.parameters = "another", INPUTS
-    assert (operator.workflow, operator.inputs) == ("another", INPUTS)
