@@ -114,7 +114,8 @@ def get_provider_info() -> dict[str, Any]:
                             "A folder for the records of paid requests, one small JSON file for each task "
                             "instance: an object-storage URI, or an absolute path that all workers share. If it "
                             "is empty, Airflow 3.3 keeps them in its task state store; other versions in "
-                            "``.segmind/`` next to a task's ``output_path``. It is read when a task runs.\n"
+                            "``.segmind/`` next to a task's ``output_path``. It is read when a task runs. Watches "
+                            "of an account keep there what they have reported, and read it when they start.\n"
                         ),
                         "version_added": "0.1.0",
                         "type": "string",

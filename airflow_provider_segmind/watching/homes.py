@@ -132,6 +132,7 @@ class FileHome:
         self._folder = folder
         self._token = secrets.token_hex(8)
         self._number = 0
+        self._base: list[str] = []
         self._doubtful: str | None = None
         self.where = safe_text(folder.uri)
 
@@ -155,7 +156,8 @@ class FileHome:
             self._doubtful = None
         names = self._names()
         self._number = max((number for number, _ in names), default=0)
-        marks = [self._load(name) for number, name in names if number == self._number]
+        self._base = [name for number, name in names if number == self._number]
+        marks = [self._load(name) for name in self._base]
         return [mark for mark in marks if mark is not None]
 
     def _claim(self, mark: Watermark) -> bool:
@@ -163,9 +165,10 @@ class FileHome:
         own = f"{number:012d}-{self._token}.json"
         self._doubtful = own
         with self._naming("written to"):
-            self._file(own).write(json.dumps(mark.as_json()).encode())
+            self._file(own).write(json.dumps({**mark.as_json(), "base": self._base}).encode())
         names = self._names()
-        if any(other >= number and name != own for other, name in names):
+        rivals = [(other, name) for other, name in names if other >= number and name != own]
+        if rivals and not self._is_base_of_all(own, number, rivals):
             self._remove(own)
             self._doubtful = None
             return False
@@ -178,6 +181,22 @@ class FileHome:
             if other < number - 1:
                 self._remove_quietly(name)
         return True
+
+    def _is_base_of_all(self, own: str, number: int, rivals: list[tuple[int, str]]) -> bool:
+        """
+        Whether another watch has read the file before this one could list the folder, and went on from it.
+
+        Then nobody else reports what it has, and this watch has to.
+        """
+        if any(other == number for other, _ in rivals):
+            return False
+        return any(self._base_of(name) == [own] for other, name in rivals if other == number + 1)
+
+    def _base_of(self, name: str) -> object:
+        with self._naming("read"):
+            content = self._file(name).read(MOST_BYTES)
+        document = json.loads(content) if content is not None else None
+        return document.get("base") if isinstance(document, dict) else None
 
     def _names(self) -> list[tuple[int, str]]:
         from airflow_provider_segmind.media.small_files import names_in

@@ -187,21 +187,17 @@ class _Watching:
 
     async def _report(self, news: Sequence[HistoryEntry]) -> AsyncIterator[dict[str, Any]]:
         """Yield an event for each request that is new, after it was claimed."""
-        handed_over: list[str] = []
         for start in range(0, len(news), BATCH):
-            claimed = await self._claim(news[start : start + BATCH], handed_over)
+            claimed = await self._claim(news[start : start + BATCH])
             if claimed is None:
                 return
             self._has_reported = self._has_reported or bool(claimed)
             for entry in claimed:
-                handed_over.append(entry.request_id)
                 yield report_of(entry)
             if claimed:
                 await asyncio.sleep(HAND_OVER_TIME)
 
-    async def _claim(
-        self, batch: Sequence[HistoryEntry], handed_over: Sequence[str]
-    ) -> Sequence[HistoryEntry] | None:
+    async def _claim(self, batch: Sequence[HistoryEntry]) -> Sequence[HistoryEntry] | None:
         """
         Write down that requests are reported, and return those that are; None if another watch wrote at once.
 
@@ -212,7 +208,7 @@ class _Watching:
         claimed = [entry for entry in batch if not mark.is_settled(entry, now)]
         if claimed:
             mark = mark.with_settled(claimed, now).advanced(mark.settled_before, now)
-            mark = mark.with_unconfirmed([*handed_over, *(entry.request_id for entry in claimed)])
+            mark = mark.with_unconfirmed([*mark.unconfirmed, *(entry.request_id for entry in claimed)])
             if not await self._home.claim(mark):
                 log.info("Another triggerer runs the same watch, and has claimed what is new")
                 self._mark = None

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_segmind import compat
+from airflow_provider_segmind.api.locations import output_location
+from airflow_provider_segmind.api.watermark import Watermark
 from airflow_provider_segmind.emulator.jobs import Fate
 from airflow_provider_segmind.emulator.models import MOCK_INFERENCE
 from airflow_provider_segmind.emulator.running import RunningEmulator
@@ -322,3 +324,24 @@ def test_a_damaged_watermark_is_named_and_nothing_is_reported(
     text = said()
     assert file.name in text
     assert "Delete the folder" in text
+
+
+async def test_a_claim_that_another_watch_went_on_from_is_reported(
+    clock: JumpingClock, records: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one read it before this one could list the folder: nobody else would report what it has."""
+    folder = output_location(f"{records}/", None, "records_path")
+    one, other = homes.FileHome(folder), homes.FileHome(folder)
+    assert await one.claim(Watermark(1.0))
+    await one.read()
+    names = homes.FileHome._names
+
+    def after_the_other(home: homes.FileHome) -> Any:
+        monkeypatch.setattr(homes.FileHome, "_names", names)
+        assert other._read() == [Watermark(2.0)]
+        assert other._claim(Watermark(3.0))
+        return names(home)
+
+    monkeypatch.setattr(homes.FileHome, "_names", after_the_other)
+    assert await one.claim(Watermark(2.0))
+    assert await one.read() == Watermark(3.0)
