@@ -88,7 +88,7 @@ class Story:
             say("Making a request that fails, one that no task collects, and clips that a person has to approve")
             self._make_a_failure(cluster, emulator, places)
             self._make_what_nobody_collects(cluster, emulator, places)
-            self._ask_for_approval(cluster, places)
+            self._ask_for_approval(cluster, emulator, places)
         return places
 
     def _make_a_failure(self, cluster: Cluster, emulator: EmulatedSegmind, places: Places) -> None:
@@ -106,9 +106,11 @@ class Story:
         emulator.advance(CLIP_SECONDS)
         places.add("forgotten", "a clip that is paid for, and that no task collected", task_page(run, "submit"))
 
-    def _ask_for_approval(self, cluster: Cluster, places: Places) -> None:
+    def _ask_for_approval(self, cluster: Cluster, emulator: EmulatedSegmind, places: Places) -> None:
         conf = self._segmind.conf(self._folder.images, self._folder.clips / "reviewed")
-        run = cluster.run("segmind_approve_clips", conf)
+        run = cluster.run("segmind_approve_clips", {**conf, "expected_duration": 1})
+        cluster.until("a submit", lambda: run.xcom("review.make_clip", "request_id", 0))
+        emulator.advance(CLIP_SECONDS)
         question = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/review.approve/0/hitlDetails"
         cluster.until("a clip that waits for a person", lambda: cluster.api.get(question))
         page = task_page(run, "review.approve", QUESTION, 0)

@@ -15,6 +15,14 @@ pytestmark = TIME_LIMIT
 LEAST_BYTES = 20_000
 """Of a picture of a page; an empty page has less."""
 
+SEEK = """async (video) => {
+    video.currentTime = 1;
+    await new Promise((done) => (video.onseeked = done));
+    while (video.readyState < 4) await new Promise(requestAnimationFrame);
+    for (let frames = 0; frames < 60; frames += 1) await new Promise(requestAnimationFrame);
+}"""
+"""Shows a later moment, and waits until the player's own sign that it loads has gone."""
+
 PICTURES = {
     "tab-light": ("clip", "light"),
     "tab-dark": ("clip", "dark"),
@@ -64,6 +72,6 @@ def show(airflow: Watched, page: Page, task_id: str, scheme: Any) -> None:
     tab = page.get_by_role("region", name="Segmind", exact=True)
     expect(tab.get_by_role("heading", name="Request").first).to_be_visible()
     for video in tab.locator("video").all():
-        video.evaluate("video => new Promise(done => { video.currentTime = 1; video.onseeked = done; })")
+        video.evaluate(SEEK)
     for image in tab.locator("img").all():
         image.evaluate("image => image.decode()")

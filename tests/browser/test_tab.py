@@ -149,6 +149,13 @@ def test_a_failed_request_says_why_and_that_nothing_was_charged(open_tab: Open) 
     expect(alert).to_contain_text("Segmind blocked the content")
 
 
+def test_a_task_that_did_not_wait_says_so(airflow: Watched, open_tab: Open) -> None:
+    tab = open_tab("forgotten")
+    expect(tab.get_by_role("status").first).to_contain_text("This task did not wait for it.")
+    expect(tab).to_contain_text(airflow.media.xcom("forgotten", "request_id"))
+    expect(tab.get_by_role("region", name="Output")).to_have_count(0)
+
+
 def test_a_waiting_task_says_since_when_and_how_long_it_usually_takes(airflow: Watched, page: Page) -> None:
     page.goto(airflow.tab(airflow.waiting, "stuck"), wait_until="commit")
     tab = page.get_by_role("region", name="Segmind", exact=True)

@@ -98,7 +98,8 @@ function Field({ label, children }) {
 
 function Account({ account, deliveries }) {
   const [filters, setFilters] = useState({ day: EVERY, model: EVERY, state: EVERY });
-  const judged = account.requests.map((request) => ({ ...request, ...verdictOf(request, deliveries) }));
+  const judge = (request) => (deliveries ? verdictOf(request, deliveries) : { verdict: null, task: null });
+  const judged = account.requests.map((request) => ({ ...request, ...judge(request) }));
   const lost = judged.filter((each) => isLost(each.verdict));
   const shown = judged.filter((each) => Object.entries(filters).every(([name, value]) => value === EVERY || each[name] === value));
   const days = filters.day === EVERY ? [account.firstDay, account.lastDay] : [filters.day, filters.day];

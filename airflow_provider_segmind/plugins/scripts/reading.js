@@ -54,7 +54,8 @@ export async function readTask({ dagId, runId, taskId, mapIndex }, before, signa
     doneAt: moment(summaryEntry?.timestamp),
     model: summary?.model ?? plainText(fields.model) ?? MODELS.get(operator) ?? null,
   };
-  if (state === "success" && !(summary?.files.length > 0)) task.returned = (await xcom("return_value"))?.value;
+  const mayHaveText = state === "success" && !task.isOnlySubmitted && !(summary?.files.length > 0);
+  if (mayHaveText) task.returned = (await xcom("return_value"))?.value;
   if (hasFailed(state)) task.failure = await readFailure(own, instance, index, signal);
   if (isWaiting(state)) {
     const measured = before?.measuredSeconds ?? readUsualDuration(path, dagId, taskId, signal).catch(unlessStopped);
