@@ -147,7 +147,7 @@ $(LOWEST)/.installed: pyproject.toml constraints/lowest.txt
 		--constraint constraints/lowest.txt --editable '.[emulator,openlineage,redis]' --group test
 	@touch $@
 
-check-dated: $(addprefix dated-,$(VERSIONS) 3.3) dated-newest ## Run the unit tests and one clip on a real Airflow with the packages of each release's day, and with the newest betas
+check-dated: $(addprefix dated-,$(VERSIONS) 3.3) dated-newest ## Run the unit tests, and the example DAGs on a real Airflow, with the packages of each release's day, and with the newest betas
 
 dated-%: .venvs/dated-%/.installed
 	.venvs/dated-$*/bin/python -m pytest -q --numprocesses 3 tests/unit $(if $(filter newest,$*),$(RECORDS))

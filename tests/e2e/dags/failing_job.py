@@ -10,5 +10,10 @@ resource.setrlimit(resource.RLIMIT_DATA, (2 * 1024**3, 2 * 1024**3))
 
 with DAG("failing_job", schedule=None):
     SegmindInferenceOperator(
-        task_id="failing_job", model="failing-job", parameters={"sleep": 1}, poll_interval=1, deferrable=False
+        task_id="failing_job",
+        model="failing-job",
+        parameters={"sleep": 1},
+        poll_interval=1,
+        deferrable=False,
+        retries=0,
     )
