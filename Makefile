@@ -22,7 +22,7 @@ FORGETFUL := tests/integration/test_paid_once.py::test_an_airflow_that_cannot_re
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo contract ui test test-interrupted test-long test-cluster test-crashes test-small-cluster simulation mutants test-browser screenshots bench docs check check-versions check-dated check-crashes check-pythons test-lowest build format constraints clean
+.PHONY: help install demo contract ui test test-interrupted test-long test-cluster test-crashes test-small-cluster simulation mutants test-browser screenshots bench docs check check-versions check-dated check-examples check-crashes check-pythons test-lowest build format constraints clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -158,6 +158,12 @@ dated-%: .venvs/dated-%/.installed
 
 .venvs/dated-%/.installed: pyproject.toml constraints/dated-%.txt
 	$(call install_pinned,.venvs/dated-$*,constraints/dated-$*.txt)
+
+check-examples: $(addprefix examples-,$(VERSIONS) 3.3 newest) ## Run all example DAGs on a real Airflow of each version
+
+# Not part of CI: it takes minutes on each.
+examples-%: .venvs/dated-%/.installed
+	.venvs/dated-$*/bin/python -m pytest -q -m long tests/e2e/test_all_examples.py
 
 check-pythons: $(addprefix python-,$(PYTHONS)) ## Run the unit tests on newer Pythons, where there are any
 
