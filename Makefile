@@ -154,7 +154,7 @@ dated-%: .venvs/dated-%/.installed
 	timeout --kill-after 60 900 .venvs/dated-$*/bin/python -m pytest -q \
 		tests/e2e/test_one_clip.py $(if $(filter 2.11 3.0 newest,$*),tests/e2e/test_links.py) \
 		$(if $(filter 3.1 3.3,$*),tests/e2e/test_approval.py) \
-		$(if $(filter 3.0 newest,$*),tests/e2e/test_asset_watcher.py)
+		$(if $(filter newest,$*),tests/e2e/test_asset_watcher.py)
 
 .venvs/dated-%/.installed: pyproject.toml constraints/dated-%.txt
 	$(call install_pinned,.venvs/dated-$*,constraints/dated-$*.txt)

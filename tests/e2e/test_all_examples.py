@@ -24,6 +24,7 @@ from tests.examples import loadable_examples
 DAGS = Path(__file__).parent / "dags"
 KLING, PICTURES = "kling-o1-image-to-video", "fast-text-to-image"
 APPROVAL = "segmind_approve_clips"
+WATCHING = "segmind_on_any_request"
 SECONDS_FOR_ALL = 600.0
 DEFAULT_CLIPS = Path(tempfile.gettempdir()) / "segmind_clips"
 """Where an example stores that gets no conf, because an asset starts it."""
@@ -90,7 +91,7 @@ def runs(cluster: Cluster, segmind: EmulatedSegmind, folder: Path) -> dict[str, 
         return {}
     adopted = segmind.ask("POST", f"/v2/{PICTURES}", {"prompt": "a fox", "samples": 2})["request_id"]
     confs = confs_of_examples(folder, adopted)
-    for dag_id in LISTENERS:
+    for dag_id in (*LISTENERS, *({WATCHING} & loadable_names())):
         cluster.until(f"the DAG {dag_id}", lambda each=dag_id: cluster.api.knows(each))
         cluster.api.send("PATCH", f"/dags/{dag_id}", {"is_paused": False})
     started = (*names_of_dags(), *confs)
@@ -150,6 +151,17 @@ def test_an_example_runs_after_another_one(
     assert {row.state for row in run.rows()} == {"success"}
     if dag_id == "segmind_wait":
         (DEFAULT_CLIPS / f"{run.xcom('wait', 'request_id', 0)}.mp4").unlink()
+
+
+def test_an_example_runs_when_any_request_ends(cluster: Cluster, runs: dict[str, Run]) -> None:
+    if WATCHING not in loadable_names():
+        pytest.skip("before Airflow 3.0, assets have no watchers")
+
+    def has_succeeded() -> bool:
+        found = (cluster.api.get(f"/dags/{WATCHING}/dagRuns") or {}).get("dag_runs", [])
+        return any(run["state"] == "success" for run in found)
+
+    cluster.until("a run for a request of any task", has_succeeded)
 
 
 def test_an_example_asks_a_person(cluster: Cluster, runs: dict[str, Run], folder: Path) -> None:

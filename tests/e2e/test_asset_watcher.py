@@ -43,10 +43,15 @@ def test_each_request_is_one_event_also_if_the_triggerer_is_killed(tmp_path: Pat
     records = {} if HAS_ASSET_STATES else {"SEGMIND__RECORDS_PATH": tmp_path / "records"}
     settings = {**NOTICE_DEATHS_SOON, **records}
     with Cluster(
-        tmp_path, dags=tmp_path / "dags", segmind=segmind, settings=settings, seconds=SECONDS_FOR_ALL
+        tmp_path,
+        dags=tmp_path / "dags",
+        triggerers=0,
+        segmind=segmind,
+        settings=settings,
+        seconds=SECONDS_FOR_ALL,
     ) as cluster:
         before = submit(segmind)
-        log = cluster.process("triggerer-1").log
+        log = cluster.start("triggerer").log
         cluster.until("a watch", lambda: "that end from now on" in log.read_text(), log=log)
         first = [submit(segmind) for _ in range(3)]
         cluster.until("the events of three requests", lambda: len(reported(cluster)) == len(first))

@@ -17,6 +17,7 @@ from airflow_provider_segmind.hooks.segmind import SegmindHook
 
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
 APPROVAL = Path(__file__).parents[1] / "e2e" / "test_approval.py"
+ON_A_SCHEDULER = Path(__file__).parents[1] / "e2e" / "test_all_examples.py"
 Run = Callable[..., dict[str, Any]]
 
 
@@ -171,7 +172,7 @@ def test_the_dag_of_the_readme_can_be_read(readme_dag: str) -> None:
     assert read["find_images"]
 
 
-def test_every_example_is_tested_here_or_needs_a_person() -> None:
-    tested = Path(__file__).read_text() + APPROVAL.read_text()
+def test_every_example_is_tested_here_or_needs_a_scheduler() -> None:
+    tested = "".join(each.read_text() for each in (Path(__file__), APPROVAL, ON_A_SCHEDULER))
     for example in EXAMPLES.glob("*.py"):
         assert all(f'"{dag_id}"' in tested for dag_id in re.findall(r'dag_id="(\w+)"', example.read_text()))
