@@ -167,7 +167,7 @@ def test_a_start_has_the_model_and_the_images_and_an_end_the_same() -> None:
         "s3://products/in//a b#1.png",
         "file:///images/a.png",
         Path("/images/a.png"),
-        ObjectStoragePath("file:///images/a.png", protocol="file"),
+        ObjectStoragePath("s3://images/a.png", protocol="s3"),
         f" {WEB}\n",
         f"{WEB}?X-Amz-Signature=cafe",
     ],
