@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_segmind.api.answers import RequestReport
-from airflow_provider_segmind.compat import AirflowException, ObjectStoragePath
+from airflow_provider_segmind.compat import AirflowException
 from airflow_provider_segmind.decorators.segmind import segmind_task
 from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.hooks.segmind import SegmindHook
@@ -167,7 +167,6 @@ def test_a_start_has_the_model_and_the_images_and_an_end_the_same() -> None:
         "s3://products/in//a b#1.png",
         "file:///images/a.png",
         Path("/images/a.png"),
-        ObjectStoragePath("s3://images/a.png", protocol="s3"),
         f" {WEB}\n",
         f"{WEB}?X-Amz-Signature=cafe",
     ],
