@@ -153,7 +153,9 @@ def test_an_example_runs_after_another_one(
         (DEFAULT_CLIPS / f"{run.xcom('wait', 'request_id', 0)}.mp4").unlink()
 
 
-def test_an_example_runs_when_any_request_ends(cluster: Cluster, runs: dict[str, Run]) -> None:
+def test_an_example_runs_when_any_request_ends(
+    cluster: Cluster, runs: dict[str, Run], segmind: EmulatedSegmind
+) -> None:
     if WATCHING not in loadable_names():
         pytest.skip("before Airflow 3.0, assets have no watchers")
 
@@ -161,7 +163,10 @@ def test_an_example_runs_when_any_request_ends(cluster: Cluster, runs: dict[str,
         found = (cluster.api.get(f"/dags/{WATCHING}/dagRuns") or {}).get("dag_runs", [])
         return any(run["state"] == "success" for run in found)
 
-    cluster.until("a run for a request of any task", has_succeeded)
+    log = cluster.processes("triggerer")[0].log
+    cluster.until("a watch", lambda: "that end from now on" in log.read_text(), log=log)
+    segmind.ask("POST", f"/v2/{PICTURES}", {"prompt": "a fox"})
+    cluster.until("a run for a request of anybody", has_succeeded)
 
 
 def test_an_example_asks_a_person(cluster: Cluster, runs: dict[str, Run], folder: Path) -> None:
