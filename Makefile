@@ -165,7 +165,7 @@ dated-%: .venvs/dated-%/.installed
 
 check-examples: $(addprefix examples-,$(VERSIONS) 3.3 newest) ## Run all example DAGs on a real Airflow of each version
 
-# Not part of CI: it takes minutes on each.
+# The checks on GitHub run it for each Airflow. `.ci/run` does not: it takes minutes on each.
 examples-%: .venvs/dated-%/.installed
 	.venvs/dated-$*/bin/python -m pytest -q -m long tests/e2e/test_all_examples.py
 

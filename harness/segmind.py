@@ -57,9 +57,14 @@ class EmulatedSegmind:
         """Return `charges`, `refunds`, `count`, `total`, `submits` and `balance`. Money is USD."""
         return dict(self.ask("GET", "/__emulator__/ledger"))
 
-    def charged_ids(self) -> list[str]:
-        """Return the id of the request behind each charge that was not refunded, in order."""
-        return [each["request_id"] for each in self.ledger()["charges"] if each["charged"]]
+    def charged_ids(self, model: str | None = None) -> list[str]:
+        """
+        Return the id of the request behind each charge that was not refunded, in order.
+
+        :param model: Only of requests to this model.
+        """
+        charges = [each for each in self.ledger()["charges"] if each["charged"]]
+        return [each["request_id"] for each in charges if model in (None, each["model"])]
 
     def requests(self) -> dict[str, Any]:
         """Return `total`, `endpoints` and `statuses` (counters), and `log` (the last requests one by one)."""

@@ -1,7 +1,7 @@
 """
 All example DAGs, side by side on one real Airflow of any version; and what they do not show of decorated tasks.
 
-`make check-examples` runs this on each Airflow. It takes a few minutes on each, so it is no part of CI.
+`make check-examples` runs this on each Airflow. It takes a few minutes on each.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def test_the_examples_paid_once_for_each_output_and_stored_it(
     approved = stored["drafts"]
     assert approved == (3 if APPROVAL in runs else 0)
     # One each of image_to_video, fire_and_forget, make_clip and submit.
-    assert len(_charged(segmind, KLING)) == 4 + stored["folder"] + stored["taskflow"] + approved
+    assert len(segmind.charged_ids(KLING)) == 4 + stored["folder"] + stored["taskflow"] + approved
 
 
 def test_a_decorated_function_runs_once_in_an_attempt_and_is_paid_once(
@@ -212,7 +212,7 @@ def test_a_decorated_function_runs_once_in_an_attempt_and_is_paid_once(
     # A busy Airflow 3 takes a task for dead that resumes before it has heard of the deferral, and tries again.
     assert calls == {"dies": 2, **{f"draw_{row.map_index}": row.try_number for row in run.rows("draw")}}
     requests = [run.xcom("draw", "request_id", index) for index in range(3)] + [run.xcom("dies", "request_id")]
-    assert sorted(_charged(segmind, "decorated-job")) == sorted(requests)
+    assert sorted(segmind.charged_ids("decorated-job")) == sorted(requests)
     sent = [each for each in segmind.ledger()["charges"] if each["model"] == "decorated-job"]
     assert [each["parameters"]["calls"] for each in sent if "calls" in each["parameters"]] == [1]
 
@@ -226,17 +226,10 @@ def test_a_retry_policy_decides_when_to_try_again(
     run = _started(runs, "retry_policy")
     cluster.until("the run to succeed", run.has_succeeded)
     assert [row.try_number for row in run.rows()] == [2]
-    assert _charged(segmind, "failing-once-job") == [run.xcom("fails_once", "request_id")]
+    assert segmind.charged_ids("failing-once-job") == [run.xcom("fails_once", "request_id")]
 
 
 def _started(runs: dict[str, Run], dag_id: str) -> Run:
     if dag_id not in runs:
         pytest.skip("the SequentialExecutor runs nothing beside a task")
     return runs[dag_id]
-
-
-def _charged(segmind: EmulatedSegmind, model: str) -> list[str]:
-    """Return the ids of the requests of a model that were charged."""
-    return [
-        each["request_id"] for each in segmind.ledger()["charges"] if each["charged"] and each["model"] == model
-    ]

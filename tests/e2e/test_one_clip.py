@@ -40,10 +40,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, segmind: EmulatedSegmind) 
     """An Airflow for all tests of this file: its start takes longer than any of them."""
     folder = tmp_path_factory.mktemp("cluster")
     (folder / "dags").mkdir()
-    for dag in (
-        EXAMPLES / f"{DAG_ID}.py",
-        *(DAGS / f"{name}.py" for name in ("short_jobs", "failing_job", "awaited")),
-    ):
+    for dag in (EXAMPLES / f"{DAG_ID}.py", *(DAGS / f"{name}.py" for name in OTHER_DAGS)):
         shutil.copy(dag, folder / "dags")
     # A file for each event, as processes that write to the same one may mix up their lines.
     transport = {"type": "file", "log_file_path": str(folder / "openlineage"), "append": False}
@@ -89,7 +86,7 @@ def test_a_clip_is_awaited_by_the_triggerer_and_paid_once(
         "announce": ("success", 1),
     }
     assert f"The video is at {segmind.url}/outputs/" in _printed(cluster, "announce")
-    assert _charged(segmind, KLING) == [run.xcom(TASK_ID, "request_id")]
+    assert segmind.charged_ids(KLING) == [run.xcom(TASK_ID, "request_id")]
 
 
 def test_requests_that_end_right_after_the_deferral_need_one_attempt(
@@ -111,7 +108,7 @@ def test_requests_that_end_right_after_the_deferral_need_one_attempt(
     }
     assert all("Pausing task as DEFERRED" in _printed(cluster, row.task_id) for row in rows)
     requests = [run.xcom(row.task_id, "request_id") for row in rows]
-    assert sorted(_charged(segmind, "short-job")) == sorted(requests)
+    assert sorted(segmind.charged_ids("short-job")) == sorted(requests)
 
 
 def test_a_failed_request_fails_its_task_and_is_printed(
@@ -123,7 +120,7 @@ def test_a_failed_request_fails_its_task_and_is_printed(
 
     assert [(row.state, row.try_number) for row in run.rows()] == [("failed", 1)]
     assert "RequestFailedError" in _printed(cluster, "failing_job")
-    assert _charged(segmind, "failing-job") == []
+    assert segmind.charged_ids("failing-job") == []
 
 
 @pytest.mark.skipif(find_spec("airflow.providers.openlineage") is None, reason="OpenLineage is not installed")
@@ -166,13 +163,6 @@ def _events(cluster: Cluster, job: str) -> list[dict[str, Any]]:
 def _facts(event: dict[str, Any]) -> dict[str, Any]:
     """Return what an event says of a request."""
     return {name: value for name, value in event["run"]["facets"]["segmind_request"].items() if name[0] != "_"}
-
-
-def _charged(segmind: EmulatedSegmind, model: str) -> list[str]:
-    """Return the ids of the requests of a model that were charged."""
-    return [
-        each["request_id"] for each in segmind.ledger()["charges"] if each["charged"] and each["model"] == model
-    ]
 
 
 def _printed(cluster: Cluster, task_id: str) -> str:
