@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -14,23 +12,19 @@ from typing import Any
 
 from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
 from benchmarks.fleet.dags.contestants import LIMITS, TASK_ID, Contestant
-from benchmarks.fleet.settings import PRICE, TYPICAL, Settings
-from harness import ENDED, Cluster, Run, slot_stays
+from benchmarks.fleet.settings import Settings
+from benchmarks.races import AIRFLOW, LIMITED, PRICE, TYPICAL, RareLook, say
+from harness import Cluster, slot_stays
 
-LIMITED = 429
 SEED = 1
 """The durations of the clips are drawn from it: the same for all."""
 
 DAGS = Path(__file__).parent / "dags"
 SECONDS = 3600.0
-LOOK_EVERY = 3.0
-AIRFLOW = {
+SETTINGS = {
+    **AIRFLOW,
     "CORE__MAX_ACTIVE_TASKS_PER_DAG": 1000,
     "CORE__PARALLELISM": 1000,
-    "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.5,
-    # A hundred tasks that start at once keep a small machine busy: that must not look like a death.
-    "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": 300,
-    "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": 300,
 }
 ATTEMPTS_PAID_FOR = 5
 """Each key has credits for so many times its clips: who pays twice is to be seen, not stopped."""
@@ -87,11 +81,11 @@ def play(settings: Settings) -> Iterator[Outcome]:
             schedulers=2,
             triggerers=2,
             workers=2,
-            settings=AIRFLOW,
+            settings=SETTINGS,
             environment={**_connections(emulators, settings), **settings.environment},
             preload=["airflow_provider_segmind.operators.kling", "airflow.providers.standard.operators.python"],
             seconds=SECONDS,
-            say=_say,
+            say=say,
         )
         with cluster:
             for clips in settings.clips:
@@ -139,7 +133,7 @@ def _outcome(
     contestant: Contestant, clips: int, cluster: Cluster, emulator: RunningEmulator, settings: Settings
 ) -> Outcome:
     run = cluster.run(contestant.dag_id(clips))
-    _say(f"{run.dag_id}: {cluster.until(f'{run.dag_id} to end', _RareLook(run))}")
+    say(f"{run.dag_id}: {cluster.until(f'{run.dag_id} to end', RareLook(run))}")
     changes = run.state_changes(TASK_ID)
     ended = {place: each[-1].at.timestamp() for place, each in changes.items()}
     log = [each for each in emulator.requests()["log"] if each["endpoint"] != "health"]
@@ -162,23 +156,3 @@ def _outcome(
         tuple(sorted(delivered.values())),
         sum(sum(slot_stays(each)) for each in changes.values()),
     )
-
-
-class _RareLook:
-    """A look at a run that is not taken too often: Airflow has better things to do."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._next = 0.0
-
-    def __call__(self) -> str | None:
-        """Return how the run has ended; None if it has not."""
-        if time.monotonic() < self._next:
-            return None
-        self._next = time.monotonic() + LOOK_EVERY
-        state = self._run.state()
-        return state if state in ENDED else None
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")

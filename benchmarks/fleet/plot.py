@@ -12,6 +12,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from benchmarks.charts import PALE, plain, tidy, tidy_bars
 from benchmarks.fleet.dags.contestants import FIELD, Contestant
 from benchmarks.fleet.play import Outcome
 from benchmarks.fleet.settings import Settings
@@ -23,7 +24,6 @@ COLOURS = {
     "plain": "#8fd3c8",
     "official": "#d1495b",
 }
-PALE = "#d9d9d9"
 
 Drawn = Sequence[tuple[Contestant, Outcome]]
 
@@ -47,25 +47,30 @@ def _draw_videos(axes: Axes, drawn: Drawn, settings: Settings) -> None:
         moments = [0.0, *outcome.delivered, outcome.makespan]
         counts = [0, *range(1, len(outcome.delivered) + 1), len(outcome.delivered)]
         axes.step(
-            moments, counts, where="post", color=COLOURS[contestant.name], linewidth=2, label=_plain(contestant)
+            moments,
+            counts,
+            where="post",
+            color=COLOURS[contestant.name],
+            linewidth=2,
+            label=plain(contestant.title),
         )
     bound = drawn[0][1].bound
     axes.axvline(bound, color=PALE, linewidth=2, zorder=0, label="lower bound")
     axes.set_title(f"Clips delivered, {settings.rate} requests a minute", fontsize=11)
     axes.set(xlabel="seconds since the first request")
     axes.legend(fontsize=8, frameon=False, loc="upper left")
-    _bare(axes)
+    tidy(axes)
 
 
 def _draw_paid(axes: Axes, drawn: Drawn) -> None:
-    names = [_plain(contestant).replace(", ", ",\n", 1) for contestant, _ in drawn]
+    names = [plain(contestant.title).replace(", ", ",\n", 1) for contestant, _ in drawn]
     paid = axes.barh(names, [outcome.charged for _, outcome in drawn], color=PALE)
     axes.barh(names, [len(outcome.delivered) for _, outcome in drawn], color=_colours(drawn))
     labels = [f"{len(outcome.delivered)} of {outcome.charged}" for _, outcome in drawn]
     axes.bar_label(paid, labels, padding=3, fontsize=9)
     axes.set_title("Clips delivered of those paid", fontsize=11)
     axes.tick_params(axis="y", labelsize=8)
-    _bars(axes)
+    tidy_bars(axes)
 
 
 def _draw_refused(axes: Axes, drawn: Drawn) -> None:
@@ -74,22 +79,8 @@ def _draw_refused(axes: Axes, drawn: Drawn) -> None:
     axes.bar_label(bars, [f"{share:.1f} %" for share in shares], padding=3, fontsize=9)
     axes.set_title("Requests answered 429", fontsize=11)
     axes.set_yticks([])
-    _bars(axes)
+    tidy_bars(axes)
 
 
 def _colours(drawn: Drawn) -> list[str]:
     return [COLOURS[contestant.name] for contestant, _ in drawn]
-
-
-def _plain(contestant: Contestant) -> str:
-    return contestant.title.replace("`", "")
-
-
-def _bars(axes: Axes) -> None:
-    axes.invert_yaxis()
-    axes.margins(x=0.3)
-    _bare(axes)
-
-
-def _bare(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)

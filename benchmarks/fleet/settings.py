@@ -6,12 +6,7 @@ from dataclasses import dataclass
 
 from benchmarks.fleet.dags.contestants import Contestant, chosen
 
-PRICE = 0.91
-"""USD for a clip."""
-
 MINUTE = 60.0
-TYPICAL = 144.5
-"""Seconds that a clip takes at Segmind."""
 
 
 @dataclass(frozen=True)

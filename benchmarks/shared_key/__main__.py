@@ -16,16 +16,13 @@ from typing import Any
 
 from airflow_provider_segmind.emulator.running import running_emulator
 from airflow_provider_segmind.emulator.worlds import DOCUMENTED
+from benchmarks.races import LIMITED, TYPICAL
 from benchmarks.report import table
 from benchmarks.shared_key.roles import Task, Wires, trigger, work
 
 World = dict[str, Any]
 
-LIMITED = 429
 MINUTE = 60.0
-TYPICAL = 144.5
-"""Seconds that a clip takes at Segmind."""
-
 HEADS = (
     "what Segmind says of a result that is not there yet",
     "limit",

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmarks.races import names_of
 from benchmarks.small_key.dags.contestants import FIELD
 from benchmarks.small_key.race import measure
 from benchmarks.small_key.settings import Settings
@@ -32,17 +33,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--rate", type=int, default=defaults.rate, help="requests a minute of each key (%(default)s)")
     add("--scale", type=float, default=defaults.scale, help="multiplies the jobs' durations (%(default)s)")
     add("--rounds", type=int, default=1, help="how often to run it (%(default)s)")
-    add("--only", type=_names, default=(), help=f"some of {','.join(each.name for each in FIELD)}")
+    add(
+        "--only",
+        type=names_of([each.name for each in FIELD]),
+        default=(),
+        help=f"some of {','.join(each.name for each in FIELD)}",
+    )
     add("--folder", type=Path, default=Path(".cache/benchmarks"), help="gets the results (%(default)s)")
     return parser
-
-
-def _names(given: str) -> tuple[str, ...]:
-    names = tuple(given.split(","))
-    strangers = set(names) - {each.name for each in FIELD}
-    if strangers:
-        raise argparse.ArgumentTypeError(f"nobody is called {', '.join(sorted(strangers))}")
-    return names
 
 
 if __name__ == "__main__":

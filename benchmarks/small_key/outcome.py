@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from airflow_provider_segmind.emulator.running import RunningEmulator
+from benchmarks.races import LIMITED
 from benchmarks.small_key.dags.contestants import TASK_ID, Contestant
 from harness import Cluster, Run, StateChange, TaskRow, slot_stays
-
-LIMITED = 429
 
 
 @dataclass(frozen=True)

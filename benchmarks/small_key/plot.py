@@ -12,6 +12,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from benchmarks.charts import PALE, plain, tidy, tidy_bars
 from benchmarks.small_key.dags.contestants import Contestant
 from benchmarks.small_key.outcome import Outcome
 from benchmarks.small_key.settings import Settings
@@ -25,7 +26,6 @@ LOOKS = {
 }
 """Colour and line of each contestant."""
 
-PALE = "#d9d9d9"
 
 Drawn = Sequence[tuple[Contestant, Outcome]]
 
@@ -49,22 +49,22 @@ def _videos(axes: Axes, drawn: Drawn, settings: Settings) -> None:
         moments = [0.0, *(each.at for each in outcome.deliveries), end]
         counts = [0, *range(1, outcome.delivered + 1), outcome.delivered]
         colour, line = LOOKS[contestant.name]
-        axes.step(moments, counts, line, where="post", color=colour, label=_plain(contestant), linewidth=2)
+        axes.step(moments, counts, line, where="post", color=colour, label=plain(contestant.title), linewidth=2)
     axes.set_title(f"Videos delivered, {settings.rate} requests a minute", fontsize=11)
     axes.set(xlabel="seconds since the start", yticks=_quarters(settings.tasks))
     axes.legend(fontsize=8, frameon=False, loc="upper left")
-    _bare(axes)
+    tidy(axes)
 
 
 def _paid(axes: Axes, drawn: Drawn) -> None:
-    names = [_plain(contestant).replace(", ", ",\n") for contestant, _ in drawn]
+    names = [plain(contestant.title).replace(", ", ",\n") for contestant, _ in drawn]
     paid = axes.barh(names, [outcome.charged for _, outcome in drawn], color=PALE)
     axes.barh(names, [outcome.delivered for _, outcome in drawn], color=_colours(drawn))
     labels = [f"{outcome.delivered} of {outcome.charged}" for _, outcome in drawn]
     axes.bar_label(paid, labels, padding=3, fontsize=9)
     axes.set_title("Videos delivered of those paid", fontsize=11)
     axes.tick_params(axis="y", labelsize=8)
-    _bars(axes)
+    tidy_bars(axes)
 
 
 def _slots(axes: Axes, drawn: Drawn) -> None:
@@ -74,7 +74,7 @@ def _slots(axes: Axes, drawn: Drawn) -> None:
     axes.bar_label(bars, labels, padding=3, fontsize=9)
     axes.set_title("Worker-slot seconds per video", fontsize=11)
     axes.set_yticks([])
-    _bars(axes)
+    tidy_bars(axes)
 
 
 def _quarters(tasks: int) -> list[int]:
@@ -83,17 +83,3 @@ def _quarters(tasks: int) -> list[int]:
 
 def _colours(drawn: Drawn) -> list[str]:
     return [LOOKS[contestant.name][0] for contestant, _ in drawn]
-
-
-def _plain(contestant: Contestant) -> str:
-    return contestant.title.replace("`", "")
-
-
-def _bars(axes: Axes) -> None:
-    axes.invert_yaxis()
-    axes.margins(x=0.3)
-    _bare(axes)
-
-
-def _bare(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -13,26 +11,20 @@ from functools import partial
 from pathlib import Path
 
 from airflow_provider_segmind.emulator.running import RunningEmulator, running_emulator
+from benchmarks.races import AIRFLOW, PRICE, RareLook, say
 from benchmarks.report import Section, machine
 from benchmarks.small_key.dags.contestants import Contestant
 from benchmarks.small_key.outcome import Outcome, outcome
 from benchmarks.small_key.plot import draw
-from benchmarks.small_key.settings import PRICE, Settings
+from benchmarks.small_key.settings import Settings
 from benchmarks.small_key.wording import text
-from harness import ENDED, Cluster, Run
+from harness import Cluster
 
 NAME = "small-key"
 RUN_ID = "race"
 DAGS = Path(__file__).parent / "dags"
 SECONDS = 1800.0
 HEAD_START = timedelta(seconds=5)
-LOOK_EVERY = 3.0
-AIRFLOW = {
-    "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.5,
-    # A hundred tasks that start at once keep a small machine busy: that must not look like a death.
-    "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": 300,
-    "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": 300,
-}
 
 
 @dataclass(frozen=True)
@@ -76,16 +68,16 @@ def race(settings: Settings) -> Round:
             environment={**connections(emulators, settings), **settings.environment},
             preload=["airflow_provider_segmind.operators.kling"],
             seconds=SECONDS,
-            say=_say,
+            say=say,
         )
         with cluster:
-            _say(f"Its database is {cluster.database.product}")
+            say(f"Its database is {cluster.database.product}")
             for each in emulators:
                 cluster.until(f"the DAG {each.name}", partial(cluster.api.knows, each.name))
             moment = datetime.now(UTC) + HEAD_START
             runs = {each: cluster.api.run(each.name, run_id=RUN_ID, run_after=moment) for each in emulators}
             for each, run in runs.items():
-                _say(f"{each.name}: {cluster.until(f'{each.name} to end', _RareLook(run))}")
+                say(f"{each.name}: {cluster.until(f'{each.name} to end', RareLook(run))}")
             return Round(
                 cluster.database.product,
                 [outcome(each, run, cluster, emulators[each], moment) for each, run in runs.items()],
@@ -120,23 +112,3 @@ def connections(emulators: Mapping[Contestant, RunningEmulator], settings: Setti
             connection["extra"]["requests_per_minute"] = settings.rate
         found[f"AIRFLOW_CONN_{contestant.conn_id.upper()}"] = json.dumps(connection)
     return found
-
-
-class _RareLook:
-    """A look at a run that is not taken too often: Airflow has better things to do."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._next = 0.0
-
-    def __call__(self) -> str | None:
-        """Return how the run has ended; None if it has not."""
-        if time.monotonic() < self._next:
-            return None
-        self._next = time.monotonic() + LOOK_EVERY
-        state = self._run.state()
-        return state if state in ENDED else None
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 from benchmarks.small_key.dags.contestants import Contestant, Waits, chosen
 
-PRICE = 0.91
-"""USD for a clip."""
-
 
 @dataclass(frozen=True)
 class Settings:

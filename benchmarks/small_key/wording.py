@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, median
 
+from benchmarks.races import PRICE, TYPICAL
 from benchmarks.report import spread, table
 from benchmarks.small_key.dags.contestants import Contestant
 from benchmarks.small_key.outcome import Outcome
-from benchmarks.small_key.settings import PRICE, Settings
+from benchmarks.small_key.settings import Settings
 
 NONE = "-"
-JOB_SECONDS = 144.5
 ENDPOINTS = ("submit", "status", "result", "history")
 
 ByContestant = Mapping[Contestant, Sequence[Outcome]]
@@ -51,7 +51,7 @@ def _setting(settings: Settings, rounds: int, database: str) -> str:
         f"{settings.tasks} mapped Kling tasks each, on keys that allow {settings.rate} requests a minute, status "
         "polls included. All contestants are started at one moment in one real Airflow (API server, scheduler "
         f"with LocalExecutor and {settings.slots} slots, DAG processor, triggerer, {database}), each "
-        f"with a separate emulator and key. A job takes {JOB_SECONDS * settings.scale:.1f} s on average, "
+        f"with a separate emulator and key. A job takes {TYPICAL * settings.scale:.1f} s on average, "
         "drawn from the same seed for all. The official client (`segmind` 1.3.0) is called in a "
         "`PythonOperator`: `submit_async(…)`, then `wait()` with its defaults. `retries=0` unless something else "
         f"is said; with `retries=3` there are 60 s between attempts.{repeated}"

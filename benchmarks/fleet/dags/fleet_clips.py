@@ -7,22 +7,10 @@ from typing import Any
 
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG
-from airflow.sdk.bases.hook import BaseHook
 from contestants import LATENCY, ONLY, RETRIES, RETRY_DELAY, SIZES, TASK_ID, Contestant, chosen
 
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
-
-IMAGE = "https://example.com/first.png"
-
-
-def make_clip(prompt: str, conn_id: str) -> str:
-    """Submit, wait, return the video's URL: the client's own example."""
-    from segmind import SegmindClient
-
-    connection = BaseHook.get_connection(conn_id)
-    client = SegmindClient(api_key=connection.password, base_url=f"{connection.host}/v1")
-    job = client.submit_async("kling-o1-image-to-video", prompt=prompt, start_image_url=IMAGE)
-    return str(job.wait()["video"]["url"])
+from benchmarks.official_client import IMAGE, make_clip
 
 
 def add_clips(contestant: Contestant, clips: int) -> None:

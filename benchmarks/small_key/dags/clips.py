@@ -7,23 +7,12 @@ from typing import Any
 
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG
-from airflow.sdk.bases.hook import BaseHook
 from contestants import ONLY, TASK_ID, TASKS, Contestant, Waits, chosen
 
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
+from benchmarks.official_client import IMAGE, make_clip
 
-IMAGE = "https://example.com/first.png"
 PROMPTS = [f"The camera circles product {number}" for number in range(TASKS)]
-
-
-def make_clip(prompt: str, conn_id: str) -> str:
-    """Submit, wait, return the video's URL: the client's own example."""
-    from segmind import SegmindClient
-
-    connection = BaseHook.get_connection(conn_id)
-    client = SegmindClient(api_key=connection.password, base_url=f"{connection.host}/v1")
-    job = client.submit_async("kling-o1-image-to-video", prompt=prompt, start_image_url=IMAGE)
-    return str(job.wait()["video"]["url"])
 
 
 def clips(contestant: Contestant) -> None:
