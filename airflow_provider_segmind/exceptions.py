@@ -96,12 +96,15 @@ class SegmindError(Exception):
         if self.request_id is not None:
             facts.append(f"request_id={self.request_id}")
         where = f" ({', '.join(facts)})" if facts else ""
-        return f"{self.summary}: {self.detail.rstrip('.')}{where}"
+        return f"{self._summary()}: {self.detail.rstrip('.')}{where}"
 
     @property
     def text(self) -> str:
         """The message without the link to the runbook."""
         return f"{self.facts}. {self._advice()}".rstrip()
+
+    def _summary(self) -> str:
+        return self.summary
 
     def _advice(self) -> str:
         return self.advice
@@ -221,11 +224,8 @@ class ModelNotFoundError(RefusedError):
         super().__init__(detail, status=status, request_id=request_id)
         self.is_workflow = is_workflow
 
-    @property
-    def facts(self) -> str:
-        """What happened, without what to do about it and without a full stop."""
-        facts = super().facts
-        return facts.replace(self.summary, "No such workflow", 1) if self.is_workflow else facts
+    def _summary(self) -> str:
+        return "No such workflow" if self.is_workflow else super()._summary()
 
     def _advice(self) -> str:
         if not self.is_workflow:

@@ -77,14 +77,7 @@ def read_statement(hook: SegmindHook, first_day: date, last_day: date) -> Statem
     most = MOST_PAGES * calls.MOST_ROWS
     unreadable, unread = 0, f"the newest {most} rows are shown, and there may be more"
     for number in range(1, MOST_PAGES + 1):
-        call = calls.history(
-            from_date=first_day,
-            to_date=last_day,
-            page=number,
-            per_page=calls.MOST_ROWS,
-            sort_by="model_created",
-            sort_order="desc",
-        )
+        call = calls.newest_history(from_date=first_day, to_date=last_day, page=number)
         try:
             page = _send(hook, call, turn)
         except SegmindError as error:

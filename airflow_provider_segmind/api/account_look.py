@@ -176,14 +176,11 @@ def _page(
     last_day = (datetime.fromtimestamp(now, UTC) + timedelta(days=1)).date()
     begin = datetime.fromtimestamp(min(mark.settled_before, now) if mark else now - UNKNOWN_CLOCK, UTC)
     first_day = max((begin - timedelta(days=1)).date(), last_day - timedelta(days=calls.LONGEST_WINDOW_DAYS))
-    return calls.history(
+    return calls.newest_history(
         model=watched.model,
         from_date=first_day,
         to_date=last_day,
         page=number,
-        per_page=calls.MOST_ROWS,
-        sort_by="model_created",
-        sort_order="desc",
         turn=Turn(not_after, Rank.POLL, lambda _: -1.0),  # after the polls of all tasks
     )
 

@@ -173,6 +173,22 @@ def history(
     )
 
 
+def newest_history(
+    *, from_date: date, to_date: date, page: int, model: str | None = None, turn: Turn | None = None
+) -> Call[answers.HistoryPage]:
+    """Return the call for a full page of the account's requests, the newest first: as ``history`` otherwise."""
+    return history(
+        model=model,
+        from_date=from_date,
+        to_date=to_date,
+        page=page,
+        per_page=MOST_ROWS,
+        sort_by="model_created",
+        sort_order="desc",
+        turn=turn,
+    )
+
+
 def history_entry(request_id: str, turn: Turn | None = None) -> Call[answers.HistoryEntry]:
     """Return the call for one request of the account, of any age, from its history."""
     path = f"{HISTORY_PATH}/{check_request_id(request_id)}"

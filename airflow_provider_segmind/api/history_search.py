@@ -177,14 +177,11 @@ class _Search:
         rows = _Rows()
         requests = unreadable = 0
         for number in range(1, MOST_PAGES + 1):
-            page: HistoryPage = yield calls.history(
+            page: HistoryPage = yield calls.newest_history(
                 model=self._submit.model,
                 from_date=(earliest - timedelta(days=1)).date(),
                 to_date=(latest + timedelta(days=1)).date(),
                 page=number,
-                per_page=calls.MOST_ROWS,
-                sort_by="model_created",
-                sort_order="desc",
                 turn=self._turn,
             )
             self._sort(page.entries, rows)

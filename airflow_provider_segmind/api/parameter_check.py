@@ -106,9 +106,9 @@ def _check_value(parameter: Parameter, value: Any) -> Iterator[Finding]:
     doubtful = _doubtful_rules(parameter, validator)
     for error in _find_errors(validator, as_meant(value, parameter.schema)):
         if _rule(error) not in doubtful:
-            told = _most_telling(error)
-            name = _name_of_part(parameter.name, told.absolute_path)
-            yield Finding(name, _describe(told, name))
+            cause = _most_telling(error)
+            name = _name_of_part(parameter.name, cause.absolute_path)
+            yield Finding(name, _describe(cause, name))
 
 
 def _doubtful_rules(parameter: Parameter, validator: Draft202012Validator) -> set[tuple[str | int, ...]]:

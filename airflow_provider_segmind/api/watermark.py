@@ -111,7 +111,7 @@ class Watermark:
 
     @property
     def has_room_for_undated(self) -> bool:
-        """Whether more requests without a readable time can be told apart from those that were reported."""
+        """Whether there is room for the ids of more requests without a readable time."""
         return len(self.undated) < MOST_UNDATED
 
     def as_json(self) -> dict[str, Any]:

@@ -263,7 +263,7 @@ def _decorate(function: Callable[..., Any], arguments: dict[str, Any]) -> TaskDe
     decorator: Any = task_decorator_factory(
         python_callable=function, decorated_operator_class=SegmindDecoratedOperator, **arguments
     )
-    decorator.__class__ = _checking(type(decorator))  # Airflow's factory takes no class of its own
+    decorator.__class__ = _checking(type(decorator))  # Airflow's factory cannot be given a class
     return decorator  # type: ignore[no-any-return]
 
 

@@ -79,7 +79,7 @@ class SegmindRequestEndedTrigger(BaseEventTrigger):
                 names = ", ".join(first_names(unknown))
                 raise InvalidParameterError(names, "SegmindRequestEndedTrigger has no such argument")
         except InvalidParameterError as error:
-            # A DAG file is told. A triggerer would end of it, and with it all that waits there.
+            # A DAG file fails at once. In a triggerer, the error would stop the whole process.
             if version is None:
                 raise
             self.trouble = error

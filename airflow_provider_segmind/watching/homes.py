@@ -193,9 +193,7 @@ class FileHome:
         return any(self._base_of(name) == [own] for other, name in rivals if other == number + 1)
 
     def _base_of(self, name: str) -> object:
-        with self._naming("read"):
-            content = self._file(name).read(MOST_BYTES)
-        document = json.loads(content) if content is not None else None
+        document = self._document(name)
         return document.get("base") if isinstance(document, dict) else None
 
     def _names(self) -> list[tuple[int, str]]:
@@ -207,16 +205,22 @@ class FileHome:
         return sorted((int(match[1]), match[0]) for match in matches if match is not None)
 
     def _load(self, name: str) -> Watermark | None:
-        with self._naming("read"):
-            content = self._file(name).read(MOST_BYTES)
-        if content is None:  # it was taken back
-            return None
+        document = self._document(name)
         try:
-            return Watermark.from_json(json.loads(content))
-        except (ValueError, RecursionError) as error:
-            raise self._unusable(name, "it is not JSON") from error
+            return Watermark.from_json(document) if document is not None else None
         except SegmindError as error:
             raise self._unusable(name, error.detail) from error
+
+    def _document(self, name: str) -> Any:
+        """Return what is in a file; None if it was taken back."""
+        with self._naming("read"):
+            content = self._file(name).read(MOST_BYTES)
+        if content is None:
+            return None
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise self._unusable(name, "it is not JSON") from error
 
     def _unusable(self, name: str, problem: str) -> SegmindError:
         return InvalidParameterError(
@@ -338,7 +342,7 @@ async def _call(store: Any, method: str, *arguments: Any) -> Any:
 
 
 async def _in_thread(call: Callable[..., T], *arguments: Any) -> T:
-    """Call what blocks, in a thread of its own: Airflow 3.0 and 3.1 look connections up in a shared one."""
+    """Call something that blocks, in another thread than that in which Airflow 3.0 and 3.1 look connections up."""
     from asgiref.sync import sync_to_async  # only a triggerer needs it
 
     return await sync_to_async(call, thread_sensitive=False)(*arguments)

@@ -1,4 +1,4 @@
-"""One watch of an account, look by look, until it is cancelled. It never submits, and never ends by itself."""
+"""One watch of an account: it looks at the history again and again until it is cancelled, and never submits."""
 
 from __future__ import annotations
 
