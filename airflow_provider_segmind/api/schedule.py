@@ -41,12 +41,6 @@ SHARE_OF_LOOKS = 0.4
 LEAST_FOR_FIRST_POLL = 6.0
 """Polls of a request that the key has to allow if one of them is to go to errors that come early."""
 
-MOST_FIRST_POLLS = 10
-"""
-Requests that a process waits for up to which it looks for early errors though nothing is known of the key's limit.
-A hundred that are submitted together would use up a key that allows 120 requests a minute, and learn of no error.
-"""
-
 PROBABLY = 0.9
 """The probability that a request is done which is worth any turn: 1.1 polls then make one request."""
 
@@ -63,7 +57,8 @@ class KeyLoad:
     How scarce the turns of a key are, as far as this process knows.
 
     :param waiting: Requests that it waits for with the key.
-    :param request_interval: Seconds between two calls that the key allows; 0 if nothing is known of a limit.
+    :param request_interval: Seconds between two calls that the key allows, or is taken to allow; 0 if that does
+        not matter.
     """
 
     waiting: int = 1
@@ -71,7 +66,7 @@ class KeyLoad:
 
     @property
     def round(self) -> float:
-        """Seconds in which the key allows one poll of each request; 0 if nothing is known of a limit."""
+        """Seconds in which the key allows one poll of each request; 0 if that does not matter."""
         return self.waiting * self.request_interval
 
 
@@ -122,8 +117,7 @@ def postponement(age: float, seen: float, load: KeyLoad, expected: Expectation) 
     :param expected: How long such a request usually takes.
     """
     if load.round <= 0:
-        is_many = not seen and load.waiting > MOST_FIRST_POLLS
-        return _in_halves(expected.earliest() - age) if is_many else 0.0
+        return 0.0
     allowed = SHARE_OF_LOOKS * expected.typical / load.round
     if allowed >= LOOKS or (not seen and allowed >= LEAST_FOR_FIRST_POLL):
         return 0.0

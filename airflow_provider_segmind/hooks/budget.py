@@ -38,6 +38,15 @@ LONGEST_WAITING_EVERY = 5
 SPACE_OF_SUBMITS = 0.5
 """Seconds between two submits that were refused, where it is not known how many requests the key allows."""
 
+LEAST_ASSUMED = 120.0
+"""
+Requests a minute that a key of which nothing is known is taken to allow, when it is decided whether a look is
+worth its turn: Segmind's plan Pro. A larger key shows itself, see the next.
+"""
+
+ASSUMED_MORE = 3.0
+"""By what factor a key may allow more than what it let through in the last minute without a 429."""
+
 _WITHOUT_END = Turn(math.inf)
 
 LEAST_WAIT = 10.0
@@ -68,6 +77,7 @@ class Budget:
         self._name = name
         self._next_submit = 0.0
         self._pace: float | None = None
+        self._sent = 0
         self._refusals = 0
         self._waiting: list[_Ticket] = []
         self._serving: asyncio.Task[None] | None = None
@@ -115,9 +125,13 @@ class Budget:
 
     @property
     def request_interval(self) -> float:
-        """Seconds between two requests, by what connections say or a 429 has taught; 0 if no limit is known."""
-        allowed = self._pace or self._limit
-        return MINUTE / allowed if allowed else 0.0
+        """
+        Seconds between two requests, by what connections say or a 429 has taught.
+
+        If no limit is known, by what the key has let through: a hundred requests that look as often as they like
+        find the limit of a small key in their first minute, and see no end the sooner.
+        """
+        return MINUTE / (self._pace or self._limit or max(LEAST_ASSUMED, ASSUMED_MORE * self._sent))
 
     @asynccontextmanager
     async def take_turn(self, turn: Turn | None = None, request_id: str | None = None) -> AsyncIterator[None]:
@@ -222,7 +236,7 @@ class Budget:
         while True:
             left = max(until - time.monotonic(), 0.0)
             slot = await self._ledger.reserve(self._limit, left)
-            self._pace, self._refusals = slot.pace, slot.refusals
+            self._pace, self._refusals, self._sent = slot.pace, slot.refusals, slot.sent
             if not slot.is_reserved and slot.wait > left:
                 raise held_back(await self._ledger.pause_left())
             if slot.wait:

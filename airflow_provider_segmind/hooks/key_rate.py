@@ -32,6 +32,9 @@ LEAST_SHARE = 0.25
 LONGEST_QUEUE = 3600.0
 """Seconds. No turn is further away, even at the lowest limit; what says otherwise is not to be trusted."""
 
+MOST_A_SECOND = 100_000
+"""Requests. A larger count of them is not to be trusted."""
+
 LARGEST = 1e12
 """No number here is larger, neither a moment nor a count."""
 
@@ -47,12 +50,14 @@ class Slot:
     :param is_reserved: Whether it is the caller's.
     :param pace: Requests a minute that are known to be allowed; None if no limit is known.
     :param refusals: How many 429s there were without an answer in between.
+    :param sent: Requests that went out in the last minute, if no limit is known.
     """
 
     wait: float
     is_reserved: bool = True
     pace: float | None = None
     refusals: int = 0
+    sent: int = 0
 
 
 @dataclass(frozen=True)
@@ -169,12 +174,13 @@ class KeyRate:
         :param limit: Requests a minute that the connection allows; None if it does not say.
         """
         pace = pace_of(limit, self.learned, now)
+        sent = count_recent(self.sent, now) if pace is None else 0
         free = self.closed_until if pace is None else max(self.next_turn, self.closed_until)
         wait = max(free - now, 0.0)
         if wait > longest:
-            return self, Slot(wait, False, pace, self.refusals)
+            return self, Slot(wait, False, pace, self.refusals, sent)
         after = self.next_turn if pace is None else now + wait + SPREAD / pace
-        return replace(self, next_turn=after), Slot(wait, True, pace, self.refusals)
+        return replace(self, next_turn=after), Slot(wait, True, pace, self.refusals, sent)
 
     def pause_left(self, now: float) -> float:
         """Return the seconds until the last 429 is over; 0 if it is."""
@@ -254,6 +260,6 @@ def _read_counts(given: Mapping[object, object], now: float) -> dict[int, int]:
     read = {}
     for second, count in given.items():
         moment = int(second) if isinstance(second, str) and re.fullmatch(r"[0-9]{1,12}", second) else 0
-        if type(count) is int and 0 < count < 100_000 and now - MINUTE <= moment <= now:
+        if type(count) is int and 0 < count < MOST_A_SECOND and now - MINUTE <= moment <= now:
             read[moment] = count
     return read

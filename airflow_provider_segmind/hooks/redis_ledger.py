@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from airflow_provider_segmind.hooks.key_rate import (
     LONGEST_QUEUE,
     MINUTE,
+    MOST_A_SECOND,
     SPREAD,
     KeyRate,
     Refusal,
@@ -111,7 +112,7 @@ class RedisLedger:
         if paused:
             return Slot(paused, False, pace, known.refusals)
         if pace is None:
-            return Slot(0.0, True, None, known.refusals)
+            return Slot(0.0, True, None, known.refusals, sum((await self._counts(redis, now)).values()))
         wait, is_reserved = await redis.take_turn(self._key, SPREAD / pace, longest)
         return Slot(wait, is_reserved, pace, known.refusals)
 
@@ -130,13 +131,18 @@ class RedisLedger:
     async def _refuse(self, redis: _Redis, refusal: Refusal, limit: float | None) -> None:
         now = time.time()
         known = await self._read(redis, now)
-        seconds = range(math.ceil(now - MINUTE), int(now) + 1)
-        (counts,) = await redis.do(("MGET", *(f"{self._key}:sent:{second}" for second in seconds)))
-        sent = {second: int(count) for second, count in zip(seconds, counts, strict=True) if count}
+        sent = await self._counts(redis, now)
         await self._write(redis, replace(known, sent=sent).refuse(refusal, limit, now))
 
     async def _answered(self, redis: _Redis) -> None:
         await self._write(redis, (await self._read(redis, time.time())).answered())
+
+    async def _counts(self, redis: _Redis, now: float) -> dict[int, int]:
+        """Return how many requests went out in each second of the last minute."""
+        seconds = range(math.ceil(now - MINUTE), int(now) + 1)
+        (counts,) = await redis.do(("MGET", *(f"{self._key}:sent:{second}" for second in seconds)))
+        found = {second: int(count) for second, count in zip(seconds, counts, strict=True) if count}
+        return {second: count for second, count in found.items() if 0 < count < MOST_A_SECOND}
 
     async def _read(self, redis: _Redis, now: float) -> KeyRate:
         (text,) = await redis.do(("GETRANGE", f"{self._key}:state", 0, LARGEST_FILE))

@@ -415,10 +415,17 @@ def test_what_belongs_to_a_loop_is_forgotten_with_it() -> None:
     assert len(per_loop._values) == 1
 
 
+async def test_a_key_of_which_nothing_is_known_is_taken_to_allow_more_the_more_it_lets_through() -> None:
+    budget = Budget()
+    assert budget.request_interval == 0.5
+    for _ in range(101):
+        await send(budget, poll(0.5))
+    assert budget.request_interval == pytest.approx(60 / (3 * 100))
+
+
 async def test_the_interval_between_requests_is_that_of_the_limit_or_of_what_a_429_has_taught() -> None:
     budget = Budget()
     await send(budget, poll(0.5))
-    assert budget.request_interval == 0
     budget.set_limit("segmind_default", 120)
     assert budget.request_interval == 0.5
     budget.set_limit("segmind_default", None)

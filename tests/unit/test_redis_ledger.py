@@ -102,6 +102,21 @@ async def test_a_429_teaches_all_what_all_have_sent(ledgers: list[RedisLedger]) 
     assert (await second.reserve(None, math.inf)).refusals == 0
 
 
+async def test_without_a_limit_each_learns_what_all_have_sent(ledgers: list[RedisLedger]) -> None:
+    for ledger in ledgers:
+        await ledger.reserve(None, math.inf)
+        await ledger.enter()
+    assert (await ledgers[0].reserve(None, math.inf)).sent == 3
+
+
+async def test_a_count_that_cannot_be_right_does_not_count(ledgers: list[RedisLedger]) -> None:
+    await ledgers[0].enter()
+    now = int(time.time())
+    counts = [(f"airflow-segmind:{NAME}:sent:{now - ago}", count) for ago, count in ((5, "9" * 400), (6, "-9"))]
+    await ledgers[0]._ask(lambda redis: redis.do(*(("SET", *each) for each in counts)), ledgers[0].answered)
+    assert (await ledgers[0].reserve(None, math.inf)).sent == 1
+
+
 async def test_the_key_is_not_in_redis(ledgers: list[RedisLedger]) -> None:
     ledger = ledgers[0]
     await ledger.reserve(60, math.inf)
