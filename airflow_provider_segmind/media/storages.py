@@ -47,6 +47,12 @@ _FINAL_NUMBERS = (
     errno.ENODEV,
 )
 
+_LOGINS = ("endpoint_url", "connection_string", "account_key", "sas_token", "credential")
+"""
+What a file system with a login has, also if it says that it is anonymous: so does adlfs up to 2026.2 unless it is
+told otherwise.
+"""
+
 _STATUS_NUMBERS = {400: errno.EINVAL, 401: errno.EACCES, 403: errno.EACCES, 404: errno.ENOENT}
 
 
@@ -92,7 +98,7 @@ def path_in(storage: Any, name: str, location: Location) -> str:
 
 def has_credentials(storage: Any) -> bool:
     """Whether a file system has a login. Without one S3 is used anonymously, which public buckets allow."""
-    return not getattr(storage, "anon", False) or bool(getattr(storage, "endpoint_url", None))
+    return not getattr(storage, "anon", False) or any(getattr(storage, each, None) for each in _LOGINS)
 
 
 def call_storage(storage: Any, method: str, *arguments: Any, **options: Any) -> Any:
