@@ -3,6 +3,7 @@
 AIRFLOW ?= 3.3
 PYTHON ?= python3
 UV_VERSION := 0.13.9
+AZURITE_VERSION := 3.35.0
 
 DEFAULT_VENV := .venv
 VENV := $(if $(filter 3.3,$(AIRFLOW)),$(DEFAULT_VENV),.venvs/$(AIRFLOW))
@@ -27,7 +28,7 @@ FORGETFUL := tests/integration/test_paid_once.py::test_an_airflow_that_cannot_re
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo contract ui test test-interrupted test-long test-cluster test-crashes test-small-cluster simulation mutants test-browser screenshots bench docs check check-versions check-dated check-examples check-crashes check-pythons test-lowest build format constraints clean
+.PHONY: help install demo contract ui test test-interrupted test-long test-cluster test-crashes test-small-cluster test-storages simulation mutants test-browser screenshots bench docs check check-versions check-dated check-examples check-crashes check-pythons test-lowest build format constraints clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +55,18 @@ ui: install ## The same, and a request that fails, one that no task collects, an
 test: install ## Run all tests that need no server of yours
 	$(BIN)/python -m pytest -q --numprocesses 6 --dist loadfile --no-loadscope-reorder \
 		-m 'not interrupted and not long' tests/e2e/test_demo.py tests/integration tests/unit
+
+# Not part of CI on one machine: it needs npm.
+test-storages: .venvs/storages/.installed ## Store outputs in servers of Azure and Google Cloud Storage on this machine (needs Node.js 20 or later with npm)
+	AZURITE=.venvs/storages/node_modules/.bin/azurite-blob .venvs/storages/bin/python -m pytest -q tests/storages
+
+.venvs/storages/.installed: pyproject.toml $(CONSTRAINTS) constraints/storages.txt
+	$(PYTHON) -m venv --clear .venvs/storages
+	.venvs/storages/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	.venvs/storages/bin/uv pip install --quiet --python .venvs/storages/bin/python --constraint $(CONSTRAINTS) \
+		--constraint constraints/storages.txt --editable '.[emulator,openlineage,redis]' --group test --group storages
+	npm install --silent --no-fund --no-audit --prefix .venvs/storages azurite@$(AZURITE_VERSION)
+	@touch $@
 
 test-interrupted: install ## Interrupt a real Airflow in the middle of the demo: nothing is left of it
 	$(BIN)/python -m pytest -q --numprocesses 2 -m interrupted tests/e2e/test_demo.py

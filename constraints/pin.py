@@ -38,6 +38,9 @@ LOWEST_HEADER = """\
 # the newest that these and Airflow {airflow} allow. Written by constraints/pin.py.
 # What the provider names is left out on purpose: a floor that is lowered in pyproject.toml is one that is tested.
 """
+STORAGES_HEADER = """\
+# What `make test-storages` installs beside {beside}. Written by constraints/pin.py.
+"""
 HERE = Path(__file__).parent
 UV = Path(sys.executable).with_name("uv")
 
@@ -77,6 +80,18 @@ def pin_lowest() -> None:
     output.write_text(LOWEST_HEADER.format(airflow=airflow) + "\n".join(pins) + "\n")
 
 
+def pin_storages() -> None:
+    """Write what ``make test-storages`` installs beside what the newest Airflow is tested with."""
+    newest = max(AIRFLOWS, key=_number)
+    beside = HERE / f"airflow-{newest}.txt"
+    wanted = [f"apache-airflow=={AIRFLOWS[newest]}"]
+    arguments = _project(ALL_EXTRAS, ("test", "storages"))
+    output = _compile("storages.txt", wanted, "--constraint", str(beside), *arguments)
+    known = set(beside.read_text().splitlines())
+    pins = [line for line in output.read_text().splitlines() if line not in known]
+    output.write_text(STORAGES_HEADER.format(beside=beside.name) + "\n".join(pins) + "\n")
+
+
 def _project(extras: Sequence[str], groups: Sequence[str]) -> Iterator[str]:
     """Yield the arguments that ask for the provider itself."""
     yield "pyproject.toml"
@@ -112,3 +127,4 @@ if __name__ == "__main__":
         pin_dated(series, date)
     pin_newest()
     pin_lowest()
+    pin_storages()

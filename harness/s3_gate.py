@@ -1,10 +1,14 @@
-"""A gate in front of an S3 server: it counts calls, refuses those that are not allowed, and breaks some."""
+"""
+A gate in front of an S3 server, or of another storage.
+
+It counts calls, refuses those that are not allowed, and breaks some.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -29,32 +33,47 @@ class Gate:
     """
     What has gone through a gate.
 
-    :param connection: The Airflow connection to it, as the dictionary behind its JSON form.
     :param target: The server behind it, as ``host:port``.
+    :param call_of: Returns the name of a call, after its method, its path with the query, and its headers.
+    :param address: Of the gate, as ``host:port``.
     :param allowed: The calls that it lets through; all others get a 403. None for all.
+    :param connection: The Airflow connection to it, as the dictionary behind its JSON form.
     :param conn_id: What the connection is called.
     :param calls: How often each call was made, refused ones included.
     :param sent: Bytes of the bodies that clients have sent.
     :param broken: Calls that end in an error from now on.
+    :param keeps_host: Whether the server behind it sees the gate's address as the host that was asked for: it may
+        tell a client where to continue.
     """
 
-    connection: dict[str, Any]
     target: str
-    allowed: Collection[str] | None
+    call_of: Callable[[str, str, Mapping[str, str]], str]
+    address: str
+    allowed: Collection[str] | None = None
+    connection: dict[str, Any] = field(default_factory=dict)
     conn_id: str = "gate"
     calls: Counter[str] = field(default_factory=Counter)
     sent: int = 0
     broken: set[str] = field(default_factory=set)
+    keeps_host: bool = False
 
 
 @contextmanager
 def s3_gate(storage: S3, allowed: Collection[str] | None = None) -> Iterator[Gate]:
     """Run a gate in front of a server for the length of a ``with`` block."""
     extra = storage.connection["extra"]
+    with gate_to(urlsplit(extra["endpoint_url"]).netloc, name_s3_call) as gate:
+        gate.allowed = allowed
+        url = f"http://{gate.address}"
+        gate.connection = {**storage.connection, "extra": {**extra, "endpoint_url": url}}
+        yield gate
+
+
+@contextmanager
+def gate_to(target: str, call_of: Callable[[str, str, Mapping[str, str]], str]) -> Iterator[Gate]:
+    """Run a gate in front of any storage that speaks HTTP: see :class:`Gate`."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        url = f"http://127.0.0.1:{server.server_port}"
-        connection = {**storage.connection, "extra": {**extra, "endpoint_url": url}}
-        gate = Gate(connection, urlsplit(extra["endpoint_url"]).netloc, allowed)
+        gate = Gate(target, call_of, f"127.0.0.1:{server.server_port}")
         server.gate = gate  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
@@ -69,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         gate: Gate = self.server.gate  # type: ignore[attr-defined]
         body = self._read_body()
-        call = _call_of(self.command, self.path, "x-amz-copy-source" in self.headers)
+        call = gate.call_of(self.command, self.path, dict(self.headers))
         gate.calls[call] += 1
         gate.sent += len(body)
         if gate.allowed is not None and call not in gate.allowed:
@@ -77,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif call in gate.broken:
             self._answer(501, {"Content-Type": "application/xml"}, _BROKEN)
         else:
-            self._pass_on(gate.target, body)
+            self._pass_on(gate, body)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _handle  # noqa: N815 - as the library calls them
 
@@ -91,10 +110,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(pieces)
 
-    def _pass_on(self, target: str, body: bytes) -> None:
-        server = HTTPConnection(target, timeout=60)
+    def _pass_on(self, gate: Gate, body: bytes) -> None:
+        server = HTTPConnection(gate.target, timeout=60)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _OF_ONE_CONNECTION}
-        server.request(self.command, self.path, body=body, headers={**headers, "Host": target})
+        host = gate.address if gate.keeps_host else gate.target
+        server.request(self.command, self.path, body=body, headers={**headers, "Host": host})
         answer = server.getresponse()
         content = answer.read()
         kept = {name: value for name, value in answer.getheaders() if name.lower() not in _OF_ONE_CONNECTION}
@@ -116,8 +136,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-def _call_of(method: str, path: str, is_copy: bool) -> str:
+def name_s3_call(method: str, path: str, headers: Mapping[str, str]) -> str:
     """Return the name of a call, as S3's documentation has it."""
+    is_copy = any(name.lower() == "x-amz-copy-source" for name in headers)
     query = parse_qs(urlsplit(path).query, keep_blank_values=True)
     if "uploadId" in query:
         names = {

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
+
+from airflow_provider_segmind.media.azure_blob import MOST_BLOCKS, UnpublishedBlob, is_azure
+from airflow_provider_segmind.media.storages import naming_os_errors
 
 log = logging.getLogger(__name__)
 
@@ -39,18 +42,43 @@ _LIBRARIES = {
     "s3fs": _Library("S3File", "ContentType"),
     # A resumable upload. In a zonal bucket, the file is a ZonalFile: readers see its object grow.
     "gcsfs": _Library("GCSFile", "content_type"),
-    # Not adlfs: it publishes what it has whenever a file is closed, also by the garbage collector, and its
-    # `discard` does nothing.
+    # adlfs has a module of its own: azure_blob.
 }
 
 
-def block_size(most_bytes: int) -> int:
+class UnpublishedObject(Protocol):
+    """An object that is being uploaded, and that nobody sees yet."""
+
+    def write(self, piece: bytes) -> None:
+        """Append a piece."""
+
+    def publish(self, size: int) -> None:
+        """
+        Complete the upload: the object is there from then on, in place of one that has its name.
+
+        :param size: Bytes that were written: checked.
+        :raises OSError: If that is not possible.
+        """
+
+    def try_write(self) -> None:
+        """
+        Upload a few bytes, and publish nothing.
+
+        :raises Exception: Whatever the storage says if that is not possible.
+        """
+
+    def discard(self) -> None:
+        """Abort the upload, unless the object is published."""
+
+
+def block_size(most_bytes: int, most_parts: int = MOST_PARTS) -> int:
     """
-    Return the bytes of a part of an upload: as few as sensible, and enough that 10,000 parts hold all.
+    Return the bytes of a part of an upload: as few as sensible, and enough that all fit into the parts.
 
     :param most_bytes: That the object can have.
+    :param most_parts: That an upload can have.
     """
-    needed = -(-most_bytes // MOST_PARTS)
+    needed = -(-most_bytes // most_parts)
     return max(LEAST_BLOCK, -(-needed // MIB) * MIB)
 
 
@@ -62,6 +90,8 @@ def open_unpublished(storage: Any, path: str, media_type: str, most_bytes: int) 
     :param media_type: The content type that the object gets.
     :param most_bytes: That it can have.
     """
+    if is_azure(storage):
+        return UnpublishedBlob(storage, path, media_type, block_size(most_bytes, MOST_BLOCKS))
     library = _LIBRARIES.get(type(storage).__module__.partition(".")[0])
     if library is None:
         return None
@@ -71,12 +101,12 @@ def open_unpublished(storage: Any, path: str, media_type: str, most_bytes: int) 
     if type(file).__name__ != library.file_class:
         file.closed = True  # nothing was written, and nothing must be when it is collected
         return None
-    return UnpublishedObject(file, path)
+    return _UnpublishedFile(file, path)
 
 
-class UnpublishedObject:
+class _UnpublishedFile:
     """
-    An object that is being uploaded.
+    The same, as a file.
 
     :param file: As fsspec has opened it, with ``autocommit=False``.
     """
@@ -87,16 +117,9 @@ class UnpublishedObject:
         self._published = False
 
     def write(self, piece: bytes) -> None:
-        """Append a piece."""
         self._file.write(piece)
 
     def publish(self, size: int) -> None:
-        """
-        Complete the upload: the object is there from then on, in place of one that has its name.
-
-        :param size: Bytes that were written: checked.
-        :raises OSError: If that is not possible.
-        """
         if self._file.tell() != size:
             raise OSError(f"{self._file.tell()} of {size} bytes were sent to the storage")
         # A `commit` after `close` would need three requests for a small object, where this needs one.
@@ -105,19 +128,14 @@ class UnpublishedObject:
         self._published = True
 
     def try_write(self) -> None:
-        """
-        Upload a few bytes, and publish nothing.
-
-        :raises Exception: Whatever the storage says if that is not possible.
-        """
         try:
-            self._file.write(b"segmind")
-            self._file.close()
+            with naming_os_errors():
+                self._file.write(b"segmind")
+                self._file.close()
         finally:
             self.discard()
 
     def discard(self) -> None:
-        """Abort the upload, unless the object is published."""
         if self._published:
             return
         self._file.autocommit = False

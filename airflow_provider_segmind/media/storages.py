@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any
 
@@ -45,6 +46,14 @@ _FINAL_NUMBERS = (
     errno.ENXIO,
     errno.ENODEV,
 )
+
+_LOGINS = ("endpoint_url", "connection_string", "account_key", "sas_token", "credential")
+"""
+What a file system with a login has, also if it says that it is anonymous: so does adlfs up to 2026.2 unless it is
+told otherwise.
+"""
+
+_STATUS_NUMBERS = {400: errno.EINVAL, 401: errno.EACCES, 403: errno.EACCES, 404: errno.ENOENT}
 
 
 def open_file_system(name: str, location: Location, conn_name: str) -> Any:
@@ -89,7 +98,7 @@ def path_in(storage: Any, name: str, location: Location) -> str:
 
 def has_credentials(storage: Any) -> bool:
     """Whether a file system has a login. Without one S3 is used anonymously, which public buckets allow."""
-    return not getattr(storage, "anon", False) or bool(getattr(storage, "endpoint_url", None))
+    return not getattr(storage, "anon", False) or any(getattr(storage, each, None) for each in _LOGINS)
 
 
 def call_storage(storage: Any, method: str, *arguments: Any, **options: Any) -> Any:
@@ -100,12 +109,39 @@ def call_storage(storage: Any, method: str, *arguments: Any, **options: Any) -> 
     :raises TimeoutError: If it takes too long, and can be interrupted.
     """
     call = getattr(storage, method)
-    if not getattr(storage, "async_impl", False):
-        return call(*arguments, **options)
+    with naming_os_errors():
+        if not getattr(storage, "async_impl", False):
+            return call(*arguments, **options)
+        try:
+            return call(*arguments, **options, timeout=CALL_TIMEOUT)
+        except TypeError:  # a storage with its own method, which knows no timeout
+            return call(*arguments, **options)
+
+
+@contextmanager
+def naming_os_errors() -> Iterator[None]:
+    """Turn the errors of Azure's and Google's libraries into what s3fs raises, such as PermissionError."""
     try:
-        return call(*arguments, **options, timeout=CALL_TIMEOUT)
-    except TypeError:  # a storage with its own method, which knows no timeout
-        return call(*arguments, **options)
+        yield
+    except Exception as error:
+        meant = _os_error(error)
+        if meant is None:
+            raise
+        raise meant from error
+
+
+def _os_error(error: Exception) -> OSError | None:
+    library = type(error).__module__.partition(".")[0]
+    words = str(error).partition("\n")[0]
+    if library == "azure" and (status := getattr(error, "status_code", None)):
+        # The rest of its text has ids, a time and the answer; of a wrong signature, also what was signed.
+        code = getattr(error, "error_code", None)
+        return OSError(_STATUS_NUMBERS.get(status, errno.EIO), f"{getattr(code, 'value', code)}: {words}")
+    if library == "gcsfs" and getattr(error, "code", None) in (401, "401"):
+        return PermissionError(errno.EACCES, words)
+    if type(error) is OSError and words.startswith("Forbidden: "):  # of gcsfs, for 403
+        return PermissionError(errno.EACCES, words)
+    return None
 
 
 def within_time(call: Callable[[], object]) -> None:

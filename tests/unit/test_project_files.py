@@ -93,6 +93,12 @@ def test_an_action_is_pinned_and_gets_no_more_than_it_needs(workflow: Path) -> N
     assert permitted in ({}, {"publish": {"id-token": "write"}})
 
 
+def test_the_storages_are_tested_there_as_they_are_not_on_one_machine() -> None:
+    commands = [str(step.get("run", "")) for step in steps({"jobs": CHECKS})]
+    assert "make test-storages" in commands
+    assert "test-storages" not in (ROOT / ".ci" / "run").read_text()
+
+
 def test_pre_commit_runs_what_make_check_runs() -> None:
     hooks = [hook for each in read(ROOT / ".pre-commit-config.yaml")["repos"] for hook in each["hooks"]]
     entries = {" ".join(str(hook["entry"]).split()[:2]).removeprefix(".venv/bin/") for hook in hooks}
