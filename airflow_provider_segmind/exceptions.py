@@ -49,6 +49,9 @@ BROKEN_DEFERRAL = "the triggerer is down"
 INTERRUPTED = "the task was interrupted"
 """Sections of the runbook for what ends a task without an error of this provider."""
 
+REDIS_DOWN = "Redis is down"
+"""The section for a Redis that cannot be used."""
+
 
 def runbook(section: str) -> str:
     """Return the end of a message: the link to a section of the runbook, by its heading."""

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,16 +19,40 @@ SECONDS = 30.0
 """How long a Redis may take to answer, on a busy machine."""
 
 
+@dataclass(frozen=True)
+class ServerTls:
+    """
+    How a Redis speaks TLS.
+
+    :param authority: Path of the certificate whose client certificates it trusts.
+    :param asks_clients: Whether a client needs a certificate.
+    """
+
+    certificate: Path
+    key: Path
+    authority: Path
+    asks_clients: bool = False
+
+    def options(self, port: int) -> tuple[str, ...]:
+        """Return what lets a ``redis-server`` listen with TLS, and without it nowhere."""
+        return (
+            *("--port", "0", "--tls-port", str(port), "--tls-auth-clients", "yes" if self.asks_clients else "no"),
+            *("--tls-cert-file", str(self.certificate), "--tls-key-file", str(self.key)),
+            *("--tls-ca-cert-file", str(self.authority)),
+        )
+
+
 class RedisServer:
     """A ``redis-server`` that keeps nothing on the disk."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, tls: ServerTls | None = None) -> None:
         program = shutil.which("redis-server")
         if program is None:
             pytest.skip("there is no redis-server: install it, for example with `apt-get install redis-server`")
         self._program = program
         self._folder = folder
         self._options = options
+        self._tls = tls
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -35,17 +60,8 @@ class RedisServer:
         """Start it on the same port as before, empty."""
         self._process = subprocess.Popen(
             [
-                *(
-                    self._program,
-                    "--port",
-                    str(self.port),
-                    "--bind",
-                    "127.0.0.1",
-                    "--save",
-                    "",
-                    "--appendonly",
-                    "no",
-                ),
+                *(self._program, *(self._tls.options(self.port) if self._tls else ("--port", str(self.port)))),
+                *("--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
                 *("--dir", str(self._folder), *self._options, *options),
             ],
             stdout=subprocess.DEVNULL,
@@ -53,6 +69,8 @@ class RedisServer:
         until = time.monotonic() + SECONDS
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as connection:
+                if self._tls is not None:  # this Redis reads nothing from a disk: it listens when it is ready
+                    return
                 connection.sendall(b"PING\r\n")
                 if connection.recv(100):
                     return

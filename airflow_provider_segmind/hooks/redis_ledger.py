@@ -10,6 +10,7 @@ on first use.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import math
@@ -30,12 +31,13 @@ from airflow_provider_segmind.hooks.key_rate import (
     pace_of,
 )
 from airflow_provider_segmind.hooks.rate_ledger import LARGEST_FILE, RateLedger
+from airflow_provider_segmind.hooks.redis_failures import LONGEST_ANSWER, describe_failure
 from airflow_provider_segmind.hooks.redis_place import RedisPlace
 
 T = TypeVar("T")
 
-LONGEST_ANSWER = 5.0
-"""Seconds for one question to Redis, with connecting."""
+NAMES = "airflow-segmind"
+"""What the names of everything in Redis begin with, after what ``throttled`` writes before it."""
 
 SLOW = 0.5
 MOST_SLOW = 5
@@ -50,8 +52,6 @@ COUNT_LIFETIME = 150
 
 FINENESS = 1_000_000
 """``throttled`` takes whole seconds for so many requests: more of them make fractions of a second."""
-
-NOT_INSTALLED = "install it with `pip install 'airflow-provider-segmind[redis]'`"
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +73,7 @@ class RedisLedger:
         self._fails = False
         self._retry_at = 0.0
         self._slow = 0
+        self._closing: asyncio.Task[None] | None = None
 
     async def reserve(self, limit: float | None, longest: float) -> Slot:
         """Reserve the next moment to send at."""
@@ -100,9 +101,9 @@ class RedisLedger:
 
     async def close(self) -> None:
         """Close the connections to Redis."""
-        redis, self._redis = self._redis, None
-        if redis is not None:
-            await redis.close()
+        self._leave()
+        if self._closing is not None:
+            await self._closing
 
     async def _reserve(self, redis: _Redis, limit: float | None, longest: float) -> Slot:
         now = time.time()
@@ -154,7 +155,7 @@ class RedisLedger:
 
     @property
     def _key(self) -> str:
-        return f"airflow-segmind:{self._name}"
+        return f"{NAMES}:{self._name}"
 
     async def _ask(self, act: Callable[[_Redis], Awaitable[T]], otherwise: Callable[[], Awaitable[T]]) -> T:
         """Ask Redis, or the local ledger if Redis fails, or has failed a short while ago."""
@@ -168,6 +169,8 @@ class RedisLedger:
             self._slow = self._slow + 1 if time.monotonic() - began > SLOW else 0
         except Exception as error:  # noqa: BLE001 - whatever Redis and its client do, no task is to notice
             self._note_failure(error)
+            # A connection of the client keeps the certificates that it has read: the next one reads them again.
+            self._leave()
             return await otherwise()
         if self._slow >= MOST_SLOW:
             self._slow = 0
@@ -186,6 +189,12 @@ class RedisLedger:
                 self._redis = _Redis(self.place)
             return self._redis
 
+    def _leave(self) -> None:
+        """Close the connections to Redis, without waiting for it: a host that is silent takes seconds."""
+        redis, self._redis = self._redis, None
+        if redis is not None:
+            self._closing = asyncio.create_task(_close(redis, self._closing))
+
     def _note_failure(self, error: Exception) -> None:
         self._retry_at = time.monotonic() + RETRY_AFTER
         if not self._fails:
@@ -197,28 +206,25 @@ class RedisLedger:
             )
 
 
-def describe_failure(error: BaseException, place: RedisPlace) -> str:
-    """Return what went wrong with Redis, in one line and without the password."""
-    if isinstance(error, ImportError):
-        return f"the package {error.name!r} is not installed; {NOT_INSTALLED}"
-    if isinstance(error, TimeoutError) and not str(error):
-        return f"no answer within {LONGEST_ANSWER:g} s"
-    of_limiter = type(error).__module__.startswith("throttled")
-    cause = error.__cause__ if of_limiter and error.__cause__ is not None else error
-    return place.redact(f"{type(cause).__name__}: {cause}")
-
-
 async def check_redis(place: RedisPlace) -> None:
     """
-    Take a turn in Redis, of a key that nobody has.
+    Take a turn in Redis, and use every other command that a ledger needs, on names of a key that nobody has.
 
     :raises Exception: Whatever goes wrong.
     """
     await asyncio.to_thread(_import)
     redis = _Redis(place)
+    key = f"{NAMES}:test"
     try:
         async with asyncio.timeout(LONGEST_ANSWER):
-            await redis.take_turn("airflow-segmind:test", 0.001, LONGEST_QUEUE)
+            await redis.take_turn(key, 0.001, LONGEST_QUEUE)
+            await redis.do(
+                ("GETRANGE", f"{key}:state", 0, LARGEST_FILE),
+                ("SET", f"{key}:state", "", "EX", 1),
+                ("INCR", f"{key}:sent:0"),
+                ("EXPIRE", f"{key}:sent:0", 1),
+                ("MGET", f"{key}:sent:0"),
+            )
     finally:
         await redis.close()
 
@@ -310,6 +316,14 @@ def _store_of(client: Any) -> Any:
         _BACKEND_CLASS = Backend
 
     return Store()
+
+
+async def _close(redis: _Redis, former: asyncio.Task[None] | None) -> None:
+    """Close a client after the former one, whatever becomes of it."""
+    if former is not None:
+        await former
+    with contextlib.suppress(Exception):
+        await redis.close()
 
 
 async def _nothing() -> None:

@@ -123,6 +123,10 @@ def _read_tls(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
             if not isinstance(given, str):
                 raise invalid(name, key, f"must be the path of a file, but is {describe(given)}")
             read[key] = given
-    if (given := fields.get("ssl_check_hostname")) is not None:
-        read["ssl_check_hostname"] = read_flag_field(name, "ssl_check_hostname", given)
+    if "ssl_keyfile" in read and "ssl_certfile" not in read:
+        raise invalid(name, "ssl_keyfile", "needs ssl_certfile, the certificate of this key")
+    given = fields.get("ssl_check_hostname")
+    is_checked = given is None or given == "" or read_flag_field(name, "ssl_check_hostname", given)
+    # Before redis 6, the client checks the host name only if it is told to. With "none" there is nothing to check.
+    read["ssl_check_hostname"] = is_checked and read.get("ssl_cert_reqs") != "none"
     return read

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_segmind.api import calls
 from airflow_provider_segmind.api.call import Call, Service
-from airflow_provider_segmind.exceptions import SegmindError
+from airflow_provider_segmind.exceptions import REDIS_DOWN, SegmindError, runbook
 from airflow_provider_segmind.hooks.addresses import FIELDS
 from airflow_provider_segmind.hooks.lookup import look_up_redis
 from airflow_provider_segmind.hooks.worker_turns import ask_redis
@@ -52,9 +52,12 @@ def _check_others(connection: SegmindConnection, send: Send) -> Iterator[str]:
             yield _problem(connection, service, error)
     if connection.rate_limit_conn_id is not None:
         try:
-            ask_redis(look_up_redis(connection.rate_limit_conn_id))
+            problem = ask_redis(look_up_redis(connection.rate_limit_conn_id))
         except SegmindError as error:
             yield f"rate_limit_conn_id: {error}"
+        else:
+            if problem is not None:
+                yield f"rate_limit_conn_id: {problem}. {runbook(REDIS_DOWN)}"
 
 
 def _problem(connection: SegmindConnection, service: Service, error: SegmindError) -> str:

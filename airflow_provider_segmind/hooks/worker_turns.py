@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from airflow_provider_segmind.api.call import Call, Service
 from airflow_provider_segmind.api.text import one_line
-from airflow_provider_segmind.exceptions import RateLimitedError, UnreachableError
+from airflow_provider_segmind.exceptions import RateLimitedError
 from airflow_provider_segmind.hooks.budget import Budget, held_back, shared_budget
 from airflow_provider_segmind.hooks.connection import SegmindConnection
 from airflow_provider_segmind.hooks.lookup import find_redis
@@ -147,21 +147,20 @@ class WorkerTurns:
         return self._budget
 
 
-def ask_redis(place: RedisPlace) -> None:
+def ask_redis(place: RedisPlace) -> str | None:
     """
-    Take a turn in Redis, of a key that nobody has.
+    Take a turn in Redis, of a key that nobody has, and use all other commands that turns need.
 
-    :raises UnreachableError: If Redis fails. It says why, without the password.
+    :return: What is wrong and what to do, in one line and without the password; None if Redis works.
     """
-    from airflow_provider_segmind.hooks.redis_ledger import check_redis, describe_failure
+    from airflow_provider_segmind.hooks.redis_failures import describe_failure
+    from airflow_provider_segmind.hooks.redis_ledger import check_redis
 
     try:
         _run(check_redis(place), SLACK)
     except Exception as error:  # noqa: BLE001 - whatever Redis and its client do
-        failure = UnreachableError(f"{place} cannot be used: {describe_failure(error, place)}")
-    else:
-        return
-    raise failure
+        return f"{place} cannot be used: {describe_failure(error, place)}"
+    return None
 
 
 _thread_lock = threading.Lock()

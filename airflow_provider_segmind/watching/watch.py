@@ -25,6 +25,7 @@ from airflow_provider_segmind.exceptions import (
     HISTORY,
     InvalidConnectionError,
     InvalidParameterError,
+    RateLimitedError,
     RefusedError,
     SegmindError,
     UntrustedCertificateError,
@@ -95,7 +96,7 @@ class _Watching:
         self._whole_at = -math.inf
         self._open_since = math.inf
         self._has_reported = False
-        self._trouble = ""
+        self._told: set[str] = set()
         self._failures = 0
         self._said: set[str] = set()
 
@@ -135,6 +136,7 @@ class _Watching:
         async for report in self._report(self._tellable(look.wanted(self._watched, mark, now), mark)):
             yield report
         if look.trouble is not None:
+            self._whole_at = -math.inf  # the next look must not stop at the page that this one has reported
             raise look.trouble
         self._settle(look)
 
@@ -253,8 +255,9 @@ class _Watching:
     async def _pause_after(self, error: SegmindError) -> None:
         pause = self._next_pause(is_for_a_person=isinstance(error, _FOR_A_PERSON))
         kind = type(error).__name__
-        if kind != self._trouble:
-            self._trouble = kind
+        is_delay = isinstance(error, RateLimitedError) and self._failures == 1  # others send with the key, too
+        if kind not in self._told and not is_delay:
+            self._told.add(kind)
             log.warning(
                 "Requests of the account %s are not reported at present. The next look is in %.0f s. %s",
                 self._watch.segmind_conn_id,
@@ -276,6 +279,6 @@ class _Watching:
             log.warning(text)
 
     def _recover(self) -> None:
-        if self._trouble:
+        if self._told:
             log.info("Requests of the account %s are reported again", self._watch.segmind_conn_id)
-        self._trouble, self._failures = "", 0
+        self._told, self._failures = set(), 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,20 +38,40 @@ def reported(cluster: Cluster) -> list[str]:
     return [event["extra"]["payload"]["request_id"] for event in events]
 
 
-def test_each_request_is_one_event_also_if_the_triggerer_is_killed(tmp_path: Path) -> None:
+def has_s3() -> bool:
+    return all(find_spec(name) is not None for name in ("moto", "s3fs", "airflow.providers.amazon"))
+
+
+IN_A_BUCKET = pytest.param(
+    "in a bucket", marks=pytest.mark.skipif(not has_s3(), reason="there is no S3 server: moto is not installed")
+)
+
+
+@pytest.mark.parametrize("kept", ["by default", IN_A_BUCKET])
+def test_each_request_is_one_event_also_if_the_triggerer_is_killed(tmp_path: Path, kept: str) -> None:
+    """In a bucket, with both connections in Airflow's database: a triggerer asks its supervisor for them."""
     (tmp_path / "dags").mkdir()
     shutil.copy(DAGS / f"{DAG_ID}.py", tmp_path / "dags")
     segmind = EmulatedSegmind()
+    in_a_bucket = kept == "in a bucket"
     records = {} if HAS_ASSET_STATES else {"SEGMIND__RECORDS_PATH": tmp_path / "records"}
+    if in_a_bucket:
+        records = {"SEGMIND__RECORDS_PATH": "s3://watched/records", "SEGMIND__RECORDS_CONN_ID": "stored_storage"}
     settings = {**NOTICE_DEATHS_SOON, **records}
     with Cluster(
         tmp_path,
         dags=tmp_path / "dags",
         triggerers=0,
         segmind=segmind,
+        bucket="watched" if in_a_bucket else None,
         settings=settings,
+        environment={"WATCHED_CONN_ID": "stored_segmind"} if in_a_bucket else {},
         seconds=SECONDS_FOR_ALL,
     ) as cluster:
+        if in_a_bucket:
+            stored = {"segmind": segmind.connection(), "storage": cluster.storage.connection}
+            for name, definition in stored.items():
+                cluster.command("connections", "add", f"stored_{name}", "--conn-json", json.dumps(definition))
         before = submit(segmind)
         log = cluster.start("triggerer").log
         cluster.until("a watch", lambda: "that end from now on" in log.read_text(), log=log)
@@ -66,6 +88,8 @@ def test_each_request_is_one_event_also_if_the_triggerer_is_killed(tmp_path: Pat
 
         assert sorted(reported(cluster)) == sorted([*first, *second, third])
         assert before not in reported(cluster)
+        if in_a_bucket:
+            assert cluster.storage.sizes("records/watches/"), "the watermark is there"
         assert segmind.ledger()["submits"] == 1 + len(first) + len(second) + 1
     assert processes_below(tmp_path) == []
 

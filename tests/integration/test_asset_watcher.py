@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -202,6 +203,104 @@ def test_a_history_that_is_down_is_one_line_and_loses_nothing(
     assert text.count("are not reported at present") == 1
     assert text.count("are reported again") == 1
     assert error in text or "segmind" in text
+
+
+LIMITED = {"on": "history", "status": 429, "reset_format": "none", "retry_after": 0.05}
+"""Not a moment as the reset: the clock of the emulator has jumped, and that of the key's budget has not."""
+
+
+@pytest.fixture
+def quick_key(emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key whose limit leaves the real time of a test alone, also after 429s."""
+    connection = emulator.connection()
+    connection["extra"]["requests_per_minute"] = 60_000
+    monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", json.dumps(connection))
+
+
+@pytest.mark.usefixtures("quick_key")
+def test_a_429_now_and_then_delays_and_is_no_line(
+    emulator: RunningEmulator, clock: JumpingClock, said: Callable[[], str]
+) -> None:
+    clock.watch(1)
+    made: list[str] = []
+    for minute in range(5, 60, 10):
+        clock.after(minute * MINUTE, lambda: emulator.faults({**LIMITED, "count": 1}))
+        clock.after(minute * MINUTE, lambda: made.extend(fill_history(emulator, 3)))
+    said()
+    calls = history_calls(emulator)
+    assert sorted(ids(clock.watch(HOUR, poll_interval=60))) == sorted(made)
+    assert "are not reported at present" not in said()
+    assert history_calls(emulator) - calls <= 62
+    assert clock.watch(HOUR) == []
+
+
+@pytest.mark.usefixtures("quick_key")
+def test_a_429_in_the_middle_of_a_look_loses_nothing_and_delays_by_a_look(
+    emulator: RunningEmulator, clock: JumpingClock
+) -> None:
+    clock.watch(1)
+    made: list[str] = []
+    clock.after(3 * MINUTE, lambda: made.extend(fill_history(emulator, 350)))
+    clock.after(3 * MINUTE, lambda: emulator.faults({**LIMITED, "skip": 1, "count": 1}))
+    assert sorted(ids(clock.watch(6 * MINUTE, poll_interval=60))) == sorted(made)
+    assert clock.watch(HOUR) == []
+
+
+@pytest.mark.usefixtures("quick_key")
+def test_429s_in_a_row_are_one_line_and_few_calls(
+    emulator: RunningEmulator, clock: JumpingClock, said: Callable[[], str]
+) -> None:
+    clock.watch(1)
+    made: list[str] = []
+    clock.after(5 * MINUTE, lambda: emulator.faults({**LIMITED, "count": 2}))
+    for minute in range(4, 50, 2):
+        clock.after(minute * MINUTE, lambda: made.extend(fill_history(emulator, 2)))
+    said()
+    calls = history_calls(emulator)
+    assert sorted(ids(clock.watch(HOUR, poll_interval=60))) == sorted(made)
+    text = said()
+    assert text.count("are not reported at present") == 1
+    assert text.count("are reported again") == 1
+    assert history_calls(emulator) - calls <= 62
+    assert clock.watch(HOUR) == []
+
+
+@pytest.mark.usefixtures("quick_key")
+def test_a_host_that_fails_in_several_ways_is_one_line_for_each(
+    emulator: RunningEmulator, clock: JumpingClock, said: Callable[[], str]
+) -> None:
+    clock.watch(1)
+    made: list[str] = []
+    ways = ({"status": 503}, {"drop": "midway"}, {"body": "html"})
+    clock.after(5 * MINUTE, lambda: emulator.faults(*({"on": "history", "count": 1, **way} for way in ways * 4)))
+    for minute in range(6, 240, 40):
+        clock.after(minute * MINUTE, lambda: made.extend(fill_history(emulator, 2)))
+    said()
+    assert sorted(ids(clock.watch(8 * HOUR))) == sorted(made)
+    text = said()
+    assert 1 < text.count("are not reported at present") <= len(ways)
+    assert text.count("are reported again") == 1
+    assert clock.watch(HOUR) == []
+
+
+def test_a_host_that_refuses_connections_for_hours_loses_nothing(
+    emulator: RunningEmulator, clock: JumpingClock, monkeypatch: pytest.MonkeyPatch, said: Callable[[], str]
+) -> None:
+    """A triggerer that starts while it is down, too."""
+    clock.watch(1)
+    connection = json.dumps(emulator.connection())
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        refusing = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    made = fill_history(emulator, 3)
+    monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", connection.replace(emulator.url, refusing))
+    said()
+    assert clock.watch(6 * HOUR) == []
+    text = said()
+    assert text.count("are not reported at present") == 1
+    assert "Segmind cannot be reached" in text
+    monkeypatch.setenv("AIRFLOW_CONN_SEGMIND_DEFAULT", connection)
+    assert sorted(ids(clock.watch(HOUR))) == sorted(made)
+    assert clock.watch(HOUR) == []
 
 
 def test_a_revoked_key_is_one_line_and_few_calls(

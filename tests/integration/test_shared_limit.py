@@ -132,6 +132,7 @@ def test_redis_that_dies_affects_no_request_and_is_logged_once(
         ("postgres://:correct-horse@127.0.0.1/0", "must be 'redis'"),
         ("redis://:correct-horse@/0", "is empty"),
         ("redis://:correct-horse@127.0.0.1/many", "whole number"),
+        ("rediss://:correct-horse@127.0.0.1/0?ssl_keyfile=/redis.key", "needs ssl_certfile"),
     ],
 )
 def test_a_redis_that_is_not_defined_is_a_warning(

@@ -19,7 +19,8 @@ pytest.importorskip("throttled", reason="the extra [redis] is not installed")
 from airflow_provider_segmind.hooks import redis_ledger
 from airflow_provider_segmind.hooks.key_rate import SPREAD, Refusal
 from airflow_provider_segmind.hooks.rate_ledger import ProcessLedger, hash_of
-from airflow_provider_segmind.hooks.redis_ledger import RedisLedger, check_redis, describe_failure
+from airflow_provider_segmind.hooks.redis_failures import describe_failure
+from airflow_provider_segmind.hooks.redis_ledger import RedisLedger, check_redis
 from airflow_provider_segmind.hooks.redis_place import RedisPlace
 from tests.redis_server import FalseRedis, RedisServer, free_port
 

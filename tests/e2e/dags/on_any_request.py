@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from airflow.sdk import DAG, Asset, AssetWatcher, task
 
 from airflow_provider_segmind.triggers.request_ended import SegmindRequestEndedTrigger
 
-REQUESTS = Asset(
-    "requests", watchers=[AssetWatcher(name="history", trigger=SegmindRequestEndedTrigger(poll_interval=2))]
-)
+CONN_ID = os.environ.get("WATCHED_CONN_ID", "segmind_default")
+TRIGGER = SegmindRequestEndedTrigger(poll_interval=2, segmind_conn_id=CONN_ID)
+REQUESTS = Asset("requests", watchers=[AssetWatcher(name="history", trigger=TRIGGER)])
 
 with DAG("on_any_request", schedule=[REQUESTS], is_paused_upon_creation=False):
 
