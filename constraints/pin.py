@@ -26,13 +26,11 @@ CAPS = {
     "3.0": ("fastapi<0.117", "starlette<0.48", "pydantic<2.12"),
     "3.2": ("fastapi<0.137", "pydantic<2.13", "cadwyn<6.2", "svcs<26"),
 }
-# The provider for Amazon asks for it. Later versions of that day bring the clients of five other databases.
-DATED_CAPS = {"3.1": ("sagemaker-studio<1.1",)}
 EXTRAS = ("emulator", "redis")
 GROUPS = ("test", "check", "postgres", "bench")
 DATED_GROUPS = ("test", "postgres")
-WATCHER_GROUPS = ("storage",)
-"""From Airflow 3.0 on: a watch keeps there what it has reported, and Airflow 2 has no watchers."""
+MORE_DATED_GROUPS = {"3.0": ("storage",)}
+"""A watch keeps in a bucket what it has reported. Airflow 3.0 is the one in which a look at a connection can hang."""
 NEWEST_GROUPS = ("browser", "celery", "docs", "mutants", "storage")
 NEWEST_EXTRAS = ("openlineage",)
 """With today's packages, only the newest Airflow is tested with these, as with its groups."""
@@ -62,14 +60,14 @@ def pin_dated(series: str, date: str) -> None:
     """Write what there was on the day of an Airflow's release, as in an installation without upgrades since."""
     tools = (part for tool in TOOLS for part in ("--exclude-newer-package", f"{tool}={TOOLS_DATE}"))
     then = ("--exclude-newer", date, *tools)
-    wanted = [f"apache-airflow=={AIRFLOWS[series]}", *DATED_CAPS.get(series, ())]
-    groups = DATED_GROUPS + (WATCHER_GROUPS if _number(series) >= (3,) else ())
+    wanted = [f"apache-airflow=={AIRFLOWS[series]}"]
+    groups = (*DATED_GROUPS, *MORE_DATED_GROUPS.get(series, ()))
     _compile(f"dated-{series}.txt", wanted, *then, *_project(ALL_EXTRAS, groups))
 
 
 def pin_newest() -> None:
     """Write the newest of everything that can be had, of Airflow its betas, too."""
-    _compile("dated-newest.txt", list(BETAS), *_project(ALL_EXTRAS, (*DATED_GROUPS, *WATCHER_GROUPS, "browser")))
+    _compile("dated-newest.txt", list(BETAS), *_project(ALL_EXTRAS, (*DATED_GROUPS, "browser")))
 
 
 def pin_lowest() -> None:
