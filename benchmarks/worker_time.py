@@ -24,8 +24,10 @@ STEPS = ("parse and execute", "parse and resume")
 PROGRAM = """
 import cProfile, io, json, logging, pstats, sys, time
 step, profiled = sys.argv[1], sys.argv[2] == "profile"
-# What Airflow itself has imported by the time that it parses a file, and on its way to a task.
-from airflow_provider_segmind.compat import (
+# What Airflow itself has imported by the time that it parses a file, and on its way to a task. Its names come from
+# where all versions of the provider take them: an older checkout knows fewer.
+import airflow_provider_segmind.compat
+from airflow.providers.common.compat.sdk import (
     DAG, AirflowException, BaseHook, BaseOperator, BaseSensorOperator, Stats, TaskDeferred, conf
 )
 import airflow.triggers.base

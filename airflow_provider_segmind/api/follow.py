@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_segmind.api import calls
-from airflow_provider_segmind.api.answers import HistoryEntry, RequestReport, RequestState
+from airflow_provider_segmind.api.answers import RequestReport, RequestState
 from airflow_provider_segmind.api.call import Call, Rank, Turn
 from airflow_provider_segmind.api.early_results import EarlyResults, UnclearAnswer
 from airflow_provider_segmind.api.expectation import Expectation, Experience
-from airflow_provider_segmind.api.failures import failed_error
+from airflow_provider_segmind.api.history import HistoryEntry
 from airflow_provider_segmind.api.schedule import KeyLoad, first_wait, next_wait, postponement, wait_after_reset
 from airflow_provider_segmind.exceptions import (
     PASSING_TROUBLE,
@@ -210,7 +210,7 @@ def recover(request_id: str, turn: Turn | None = None) -> Steps:
     except (RefusedError, RequestExpiredError) as error:
         raise _gone_error(request_id, f"the request history could not be read: {error.detail}") from error
     if entry.state == RequestState.FAILED:
-        raise failed_error(_failed_body(entry), request_id)
+        RequestReport(request_id, RequestState.FAILED, _failed_body(entry)).raise_if_failed()
     if entry.state not in ("", RequestState.COMPLETED):
         return Unfinished(state=entry.state)
     if entry.state != RequestState.COMPLETED or not entry.output_urls:

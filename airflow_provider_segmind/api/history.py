@@ -13,11 +13,11 @@ from typing import Any
 from airflow_provider_segmind.api.documents import Allowance, read_text, weigh
 from airflow_provider_segmind.api.errors import error_text
 from airflow_provider_segmind.api.literals import read_literal
-from airflow_provider_segmind.api.media_url import is_web_address
 from airflow_provider_segmind.api.moments import read_moment
 from airflow_provider_segmind.api.request_ids import canonical_id, read_request_id
 from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.api.values import read_number
+from airflow_provider_segmind.api.web_address import is_web_address
 
 Json = dict[str, Any]
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_segmind.api import calls
-from airflow_provider_segmind.api.answers import read_models
 from airflow_provider_segmind.api.call import Call, Response, Service
+from airflow_provider_segmind.api.readers import read_models
 from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.hooks import shared_files

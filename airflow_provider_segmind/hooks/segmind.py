@@ -12,17 +12,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import tenacity
 
 from airflow_provider_segmind.api import calls
-from airflow_provider_segmind.api.answers import (
-    Credits,
-    HistoryEntry,
-    HistoryPage,
-    Model,
-    RequestReport,
-    SubmittedRequest,
-    SyncAnswer,
-)
+from airflow_provider_segmind.api.answers import Credits, Model, RequestReport, SubmittedRequest, SyncAnswer
 from airflow_provider_segmind.api.call import MOST_SENDS, Call
 from airflow_provider_segmind.api.checks import check_model, check_parameters, check_request_id
+from airflow_provider_segmind.api.history import HistoryEntry, HistoryPage
 from airflow_provider_segmind.api.usual_duration import variant_of
 from airflow_provider_segmind.api.values import LARGEST, read_number
 from airflow_provider_segmind.compat import BaseHook
