@@ -6,15 +6,17 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from airflow_provider_segmind.api import readers
 from airflow_provider_segmind.api.answers import Credits, Model, RequestReport, SubmittedRequest, SyncAnswer
 from airflow_provider_segmind.api.call import Call, Response, Service, Turn
 from airflow_provider_segmind.api.checks import check_model, check_parameters, check_request_id, check_workflow
 from airflow_provider_segmind.api.early_results import UnclearAnswer
-from airflow_provider_segmind.api.history import HistoryEntry, HistoryPage
 from airflow_provider_segmind.exceptions import InvalidParameterError
+
+if TYPE_CHECKING:
+    from airflow_provider_segmind.api.history import HistoryEntry, HistoryPage
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_segmind.api.answers import (
     Credits,
@@ -18,12 +18,14 @@ from airflow_provider_segmind.api.call import Call, Response
 from airflow_provider_segmind.api.documents import Allowance, read_beginning, read_json, read_text
 from airflow_provider_segmind.api.early_results import UnclearAnswer
 from airflow_provider_segmind.api.errors import GAVE_UP, error_for
-from airflow_provider_segmind.api.history import HistoryEntry, HistoryPage, read_entry, read_page, read_state
 from airflow_provider_segmind.api.request_ids import canonical_id, read_request_id
 from airflow_provider_segmind.api.text import first_names, one_line
-from airflow_provider_segmind.api.values import read_flag, read_number
+from airflow_provider_segmind.api.values import read_flag, read_number, read_state
 from airflow_provider_segmind.api.web_address import is_web_address
 from airflow_provider_segmind.exceptions import SubmitUnresolvedError, UnreadableResponseError
+
+if TYPE_CHECKING:
+    from airflow_provider_segmind.api.history import HistoryEntry, HistoryPage
 
 Json = dict[str, Any]
 
@@ -157,6 +159,8 @@ def read_credits(call: Call[Any], response: Response) -> Credits:
 
 def read_history_page(call: Call[Any], response: Response) -> HistoryPage:
     """Read one page of history. Unreadable rows are counted and skipped."""
+    from airflow_provider_segmind.api.history import read_page  # few tasks need the history
+
     rows = _require_object(call, response).get("data")
     if not isinstance(rows, list):
         raise _unreadable_answer(call, response)
@@ -165,6 +169,8 @@ def read_history_page(call: Call[Any], response: Response) -> HistoryPage:
 
 def read_generations(call: Call[Any], response: Response) -> HistoryPage:
     """Read one page of the list of generations, whatever the envelope calls it. Unreadable rows are skipped."""
+    from airflow_provider_segmind.api.history import read_page
+
     if not response.ok:
         raise error_for(call, response)
     document = _read_document(response) if response.complete else None
@@ -177,6 +183,8 @@ def read_generations(call: Call[Any], response: Response) -> HistoryPage:
 
 def read_history_entry(call: Call[Any], response: Response) -> HistoryEntry:
     """Read one request's row, with or without an envelope around it."""
+    from airflow_provider_segmind.api.history import read_entry
+
     document = _require_object(call, response)
     inner = document.get("data")
     entry = read_entry(inner[0] if isinstance(inner, list) and inner else inner) or read_entry(document)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from airflow_provider_segmind.api.answers import RequestReport
@@ -67,8 +67,7 @@ class OutputLost(Occurrence):
     """There is nothing more to get: the record of the request has expired, or its output is gone or unusable."""
 
 
-@dataclass(frozen=True)
-class Transition:
+class Transition(NamedTuple):
     """
     What an event does in a state.
 

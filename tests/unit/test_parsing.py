@@ -42,7 +42,8 @@ FOR_WATCHERS = ("triggers", "triggers.request_ended")
 """What a DAG file needs to give an asset a watcher: a trigger, and nothing of what it does when it runs."""
 
 NOT_FOR_A_PLAIN_TASK = (
-    *("api.error_page", "api.failures", "api.history_search", "api.media_url", "difflib", "hooks.downloads"),
+    *("api.error_page", "api.failures", "api.history", "api.history_search", "api.literals", "api.media_url"),
+    *("difflib", "hooks.downloads", "hooks.redis_place"),
     *("durability.expense", "durability.run_expenses", "durability.spending", "hooks.redis_ledger", "html.parser"),
     *("lineage.openlineage", "media.reading", "media.stored", "media.storing", "triggers.rate_limit"),
     *("triggers.submit_events", "triggers.unresolved_submit"),
@@ -51,7 +52,7 @@ NOT_FOR_A_PLAIN_TASK = (
 
 NOT_FOR_DELIVERING = (
     *NOT_FOR_A_PLAIN_TASK,
-    *("api.call", "api.calls", "api.early_results", "api.expectation", "api.follow", "api.history", "api.readers"),
+    *("api.call", "api.calls", "api.early_results", "api.expectation", "api.follow", "api.readers"),
     *("api.schedule", "api.sent_inputs", "api.unresolved_submit", "durability.lifecycle", "durability.submission"),
     *("hooks.blocking", "hooks.connection", "hooks.driving", "hooks.lookup", "hooks.segmind", "media.inputs"),
     *("operators.checking", "operators.starting", "requests", "triggers.base", "triggers.request"),
