@@ -78,7 +78,8 @@ def openable(url: object) -> str:
     XComs are untrusted: a model, a proxy or another task may have written ``javascript:`` or a login into one. The
     reader's browser follows a link, not Airflow: any https host, and plain http only on the same machine.
     """
-    from airflow_provider_segmind.api.media_url import LONGEST_ADDRESS, MediaRules  # parsing a DAG needs neither
+    from airflow_provider_segmind.api.media_url import MediaRules  # parsing a DAG needs none of these
+    from airflow_provider_segmind.api.web_address import LONGEST_ADDRESS
     from airflow_provider_segmind.lineage.summary import CUT
 
     if not isinstance(url, str) or len(url) > LONGEST_ADDRESS or url.endswith(CUT):

@@ -4,8 +4,8 @@ What one clip costs a worker beside Airflow itself: the two starts of its task.
 ``python -m benchmarks.worker_time`` starts a process for each of them, as a worker does, once what Airflow imports
 is there: one parses a DAG file and executes its task until it defers; the other parses it and resumes the task
 with the result. Segmind is the emulator, on loopback. It prints the processor time of each, without the
-emulator's, the least of the rounds. ``--other CHECKOUT`` measures another checkout in turns. ``--profile`` shows
-where it goes.
+emulator's, the least of the rounds. ``--other CHECKOUT`` measures another checkout in turns; a library that only
+that one needs may be on the ``PYTHONPATH``. ``--profile`` shows where it goes.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ STEPS = ("parse and execute", "parse and resume")
 PROGRAM = """
 import cProfile, io, json, logging, pstats, sys, time
 step, profiled = sys.argv[1], sys.argv[2] == "profile"
-# What Airflow itself has imported by the time that it parses a file, and on its way to a task.
-from airflow_provider_segmind.compat import (
+# What Airflow itself has imported by the time that it parses a file, and on its way to a task. Its names come from
+# where all versions of the provider take them: an older checkout knows fewer.
+import airflow_provider_segmind.compat
+from airflow.providers.common.compat.sdk import (
     DAG, AirflowException, BaseHook, BaseOperator, BaseSensorOperator, Stats, TaskDeferred, conf
 )
 import airflow.triggers.base
@@ -77,7 +79,7 @@ def measure_once(checkout: Path, step: str, connection: str, *, profiled: bool =
     with tempfile.TemporaryDirectory() as home:
         settings = {
             "PYTHONDONTWRITEBYTECODE": "",
-            "PYTHONPATH": str(checkout),
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(checkout), os.environ.get("PYTHONPATH")))),
             "AIRFLOW_HOME": home,
             "AIRFLOW_CONN_SEGMIND_DEFAULT": connection,
         }

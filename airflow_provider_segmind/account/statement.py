@@ -8,12 +8,12 @@ from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
 from airflow_provider_segmind.api import calls
-from airflow_provider_segmind.api.answers import Credits, HistoryEntry
+from airflow_provider_segmind.api.answers import Credits
 from airflow_provider_segmind.api.call import Call, Rank, Turn
-from airflow_provider_segmind.api.history import merge_entries
-from airflow_provider_segmind.api.media_url import is_web_address
+from airflow_provider_segmind.api.history import HistoryEntry, merge_entries
 from airflow_provider_segmind.api.request_ids import read_request_id
 from airflow_provider_segmind.api.values import read_number
+from airflow_provider_segmind.api.web_address import is_web_address
 from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.hooks.segmind import SegmindHook
 

@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_provider_segmind.api import calls
-from airflow_provider_segmind.api.answers import HistoryEntry, HistoryPage, RequestState
+from airflow_provider_segmind.api.answers import RequestState
 from airflow_provider_segmind.api.call import Call, Rank, Turn
-from airflow_provider_segmind.api.history import merge_entries
+from airflow_provider_segmind.api.history import HistoryEntry, HistoryPage, merge_entries
 from airflow_provider_segmind.api.portable import make_portable
 from airflow_provider_segmind.api.watermark import Watermark, made_at
 from airflow_provider_segmind.exceptions import SegmindError

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Generic, Literal, TypeVar
 
+from airflow_provider_segmind.api.documents import JSON_LIMIT
 from airflow_provider_segmind.exceptions import (
     NoAnswerError,
     SegmindError,
@@ -17,12 +18,6 @@ from airflow_provider_segmind.exceptions import (
 )
 
 T = TypeVar("T")
-
-JSON_LIMIT = 64 * 1024
-"""
-Bytes that are read of an answer without an output or a list in it, and of what an answer says went wrong: far
-above any real one, and parsed within milliseconds.
-"""
 
 RESEND_AFTER = frozenset({500, 502, 503})
 """Statuses after which a POST that is not charged is sent again."""

@@ -6,13 +6,17 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from airflow_provider_segmind.api import answers
+from airflow_provider_segmind.api import readers
+from airflow_provider_segmind.api.answers import Credits, Model, RequestReport, SubmittedRequest, SyncAnswer
 from airflow_provider_segmind.api.call import Call, Response, Service, Turn
 from airflow_provider_segmind.api.checks import check_model, check_parameters, check_request_id, check_workflow
 from airflow_provider_segmind.api.early_results import UnclearAnswer
 from airflow_provider_segmind.exceptions import InvalidParameterError
+
+if TYPE_CHECKING:
+    from airflow_provider_segmind.api.history import HistoryEntry, HistoryPage
 
 T = TypeVar("T")
 
@@ -34,7 +38,7 @@ MOST_ROWS = 100
 LONGEST_WINDOW_DAYS = 31
 
 
-def submit(model: str, parameters: Mapping[str, Any]) -> Call[answers.SubmittedRequest]:
+def submit(model: str, parameters: Mapping[str, Any]) -> Call[SubmittedRequest]:
     """
     Return the call that submits a request (v2). Each one that Segmind accepts is charged once it completes.
 
@@ -45,14 +49,14 @@ def submit(model: str, parameters: Mapping[str, Any]) -> Call[answers.SubmittedR
         "POST",
         Service.GATEWAY,
         f"/v2/{check_model(model)}",
-        answers.read_submitted,
+        readers.read_submitted,
         body=_encode(parameters),
         model=model,
         charged=True,
     )
 
 
-def submit_workflow(workflow: str, inputs: Mapping[str, Any]) -> Call[answers.SubmittedRequest]:
+def submit_workflow(workflow: str, inputs: Mapping[str, Any]) -> Call[SubmittedRequest]:
     """
     Return the call that submits a run of a PixelFlow workflow. What follows is the same as for a model.
 
@@ -66,7 +70,7 @@ def submit_workflow(workflow: str, inputs: Mapping[str, Any]) -> Call[answers.Su
         "POST",
         Service.GATEWAY,
         f"/workflows/v2/{check_workflow(workflow)}",
-        answers.read_submitted,
+        readers.read_submitted,
         body=_encode(inputs, "inputs"),
         model=workflow,
         charged=True,
@@ -74,24 +78,24 @@ def submit_workflow(workflow: str, inputs: Mapping[str, Any]) -> Call[answers.Su
     )
 
 
-def status(request_id: str, turn: Turn | None = None) -> Call[answers.RequestReport]:
+def status(request_id: str, turn: Turn | None = None) -> Call[RequestReport]:
     """
     Return the call for the state of a request, without its output.
 
     :param turn: How it waits for others with the same key, here and in the other calls.
     """
     path = f"/v2/requests/{check_request_id(request_id)}/status"
-    return Call("GET", Service.GATEWAY, path, answers.read_report, request_id=request_id, turn=turn)
+    return Call("GET", Service.GATEWAY, path, readers.read_report, request_id=request_id, turn=turn)
 
 
-def result(request_id: str, turn: Turn | None = None) -> Call[answers.RequestReport]:
+def result(request_id: str, turn: Turn | None = None) -> Call[RequestReport]:
     """Return the call for the result of a request. Segmind keeps it for one hour from submission."""
-    return _result(request_id, turn, answers.read_report)
+    return _result(request_id, turn, readers.read_report)
 
 
-def early_result(request_id: str, turn: Turn | None = None) -> Call[answers.RequestReport | UnclearAnswer]:
+def early_result(request_id: str, turn: Turn | None = None) -> Call[RequestReport | UnclearAnswer]:
     """Return the call for the result of a request that may still run. Its answer may say how the request is."""
-    return _result(request_id, turn, answers.read_early_result)
+    return _result(request_id, turn, readers.read_early_result)
 
 
 def _result(request_id: str, turn: Turn | None, reader: Callable[[Call[Any], Response], T]) -> Call[T]:
@@ -99,7 +103,7 @@ def _result(request_id: str, turn: Turn | None, reader: Callable[[Call[Any], Res
     return Call("GET", Service.GATEWAY, path, reader, request_id=request_id, turn=turn, limit=RESULT_LIMIT)
 
 
-def run_sync(model: str, parameters: Mapping[str, Any], timeout: float) -> Call[answers.SyncAnswer]:
+def run_sync(model: str, parameters: Mapping[str, Any], timeout: float) -> Call[SyncAnswer]:
     """
     Return the call that runs a fast model and waits for its output (v1). A new charge each time it is sent.
 
@@ -109,7 +113,7 @@ def run_sync(model: str, parameters: Mapping[str, Any], timeout: float) -> Call[
         "POST",
         Service.GATEWAY,
         f"/v1/{check_model(model)}",
-        answers.read_sync_answer,
+        readers.read_sync_answer,
         body=_encode(parameters),
         model=model,
         charged=True,
@@ -118,9 +122,9 @@ def run_sync(model: str, parameters: Mapping[str, Any], timeout: float) -> Call[
     )
 
 
-def credits() -> Call[answers.Credits]:  # noqa: A001 - the field's own word
+def credits() -> Call[Credits]:  # noqa: A001 - the field's own word
     """Return the call for the balance. Free, and runs no model."""
-    return Call("GET", Service.GATEWAY, "/v1/get-user-credits", answers.read_credits)
+    return Call("GET", Service.GATEWAY, "/v1/get-user-credits", readers.read_credits)
 
 
 def history(
@@ -134,7 +138,7 @@ def history(
     sort_by: str | None = None,
     sort_order: Literal["asc", "desc"] | None = None,
     turn: Turn | None = None,
-) -> Call[answers.HistoryPage]:
+) -> Call[HistoryPage]:
     """
     Return the call for the account's requests, failed and unfinished ones included. They may lag behind.
 
@@ -166,7 +170,7 @@ def history(
         "GET",
         Service.PLATFORM,
         HISTORY_PATH,
-        answers.read_history_page,
+        readers.read_history_page,
         query=given,
         turn=turn,
         limit=HISTORY_LIMIT,
@@ -175,7 +179,7 @@ def history(
 
 def newest_history(
     *, from_date: date, to_date: date, page: int, model: str | None = None, turn: Turn | None = None
-) -> Call[answers.HistoryPage]:
+) -> Call[HistoryPage]:
     """Return the call for a full page of the account's requests, the newest first: as ``history`` otherwise."""
     return history(
         model=model,
@@ -189,14 +193,14 @@ def newest_history(
     )
 
 
-def history_entry(request_id: str, turn: Turn | None = None) -> Call[answers.HistoryEntry]:
+def history_entry(request_id: str, turn: Turn | None = None) -> Call[HistoryEntry]:
     """Return the call for one request of the account, of any age, from its history."""
     path = f"{HISTORY_PATH}/{check_request_id(request_id)}"
     return Call(
         "GET",
         Service.PLATFORM,
         path,
-        answers.read_history_entry,
+        readers.read_history_entry,
         request_id=request_id,
         turn=turn,
         limit=HISTORY_ENTRY_LIMIT,
@@ -205,7 +209,7 @@ def history_entry(request_id: str, turn: Turn | None = None) -> Call[answers.His
 
 def generations(
     *, model: str, start_date: date, end_date: date, page: int = 1, turn: Turn | None = None
-) -> Call[answers.HistoryPage]:
+) -> Call[HistoryPage]:
     """
     Return the call for the account's outputs, the newest first, without failures. In a team, teammates' as well.
 
@@ -217,17 +221,17 @@ def generations(
         "GET",
         Service.PLATFORM,
         GENERATIONS_PATH,
-        answers.read_generations,
+        readers.read_generations,
         query=query,
         turn=turn,
         limit=HISTORY_LIMIT,
     )
 
 
-def models() -> Call[tuple[answers.Model, ...]]:
+def models() -> Call[tuple[Model, ...]]:
     """Return the call for the public catalogue. Needs no key."""
     path = "/inference-model-information/list"
-    return Call("GET", Service.PLATFORM, path, answers.read_models, needs_key=False, limit=CATALOGUE_LIMIT)
+    return Call("GET", Service.PLATFORM, path, readers.read_models, needs_key=False, limit=CATALOGUE_LIMIT)
 
 
 def upload(data_urls: Sequence[str]) -> Call[tuple[str, ...]]:
@@ -240,14 +244,14 @@ def upload(data_urls: Sequence[str]) -> Call[tuple[str, ...]]:
     if not data_urls or wrong is not None:
         raise InvalidParameterError("data_urls", "must hold one or more URLs that start with data:")
     body = _encode({"data_urls": list(data_urls)})
-    reader = partial(answers.read_uploaded, count=len(data_urls))
+    reader = partial(readers.read_uploaded, count=len(data_urls))
     return Call("POST", Service.STORAGE, "/upload-asset", reader, body=body)
 
 
 def check_uploads() -> Call[None]:
     """Return a call that shows whether files can be uploaded with this key. It uploads none, and is free."""
     return Call(
-        "POST", Service.STORAGE, "/upload-asset", answers.read_upload_check, body=_encode({"data_urls": []})
+        "POST", Service.STORAGE, "/upload-asset", readers.read_upload_check, body=_encode({"data_urls": []})
     )
 
 

@@ -13,8 +13,13 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from airflow_provider_segmind.api.call import JSON_LIMIT
 from airflow_provider_segmind.api.portable import DEEPEST, TooDeepError, make_portable
+
+JSON_LIMIT = 64 * 1024
+"""
+Bytes that are read of an answer without an output or a list in it, and of what an answer says went wrong: far
+above any real one, and parsed within milliseconds.
+"""
 
 MOST_WEIGHT = 400_000
 """

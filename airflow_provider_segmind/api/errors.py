@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from typing import Any
 
-from airflow_provider_segmind.api.call import JSON_LIMIT, RESUBMIT_AFTER, Call, Response
-from airflow_provider_segmind.api.documents import read_beginning, read_json
+from airflow_provider_segmind.api.call import RESUBMIT_AFTER, Call, Response
+from airflow_provider_segmind.api.documents import JSON_LIMIT, read_beginning, read_json
 from airflow_provider_segmind.api.rate_limit import reset_moment
 from airflow_provider_segmind.api.request_ids import read_request_id
 from airflow_provider_segmind.api.text import LONGEST_LINE, one_line, without_login
@@ -95,6 +94,16 @@ def _detail(response: Response) -> str:
     return _message(response) or one_line(_page_text(response.body)) or "no explanation given"
 
 
+def _page_text(body: bytes) -> str:
+    """Return what a person would read of a text or an HTML page."""
+    text = body[: 8 * LONGEST_LINE].decode("utf-8", "replace")
+    if "<" not in text:
+        return text
+    from airflow_provider_segmind.api.error_page import page_text  # a parser of HTML, which answers seldom are
+
+    return page_text(text)
+
+
 def _is_own_error(response: Response) -> bool:
     """
     Whether Segmind itself says that it has not taken a submit, and no proxy or gateway on the way.
@@ -123,38 +132,6 @@ def _message(response: Response) -> str:
         return ""
     document = read_beginning(body, begun_texts=True) if document is None else document
     return error_text(document) if isinstance(document, dict) else ""
-
-
-def _page_text(body: bytes) -> str:
-    text = body[: 8 * LONGEST_LINE].decode("utf-8", "replace")
-    if "<" not in text:
-        return text
-    page = _PageText()
-    try:
-        page.feed(text)
-    except (AssertionError, ValueError):  # what the parser raises at markup that it gives up on
-        return ""
-    return " ".join(page.parts)
-
-
-class _PageText(HTMLParser):
-    """Collects what a person would read of an HTML error page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts: list[str] = []
-        self._hidden = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._hidden = tag in ("style", "script")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._hidden = False
-
-    def handle_data(self, data: str) -> None:
-        words = data.strip()
-        if words and not self._hidden and words not in self.parts:
-            self.parts.append(words)
 
 
 def error_text(document: Mapping[str, Any]) -> str:

@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_segmind.api import calls
-from airflow_provider_segmind.api.answers import HistoryEntry, RequestReport, RequestState
+from airflow_provider_segmind.api.answers import RequestReport, RequestState
 from airflow_provider_segmind.api.call import Call, Rank, Turn
 from airflow_provider_segmind.api.early_results import EarlyResults, UnclearAnswer
 from airflow_provider_segmind.api.expectation import Expectation, Experience
-from airflow_provider_segmind.api.failures import failed_error
 from airflow_provider_segmind.api.schedule import KeyLoad, first_wait, next_wait, postponement, wait_after_reset
 from airflow_provider_segmind.exceptions import (
     PASSING_TROUBLE,
@@ -28,6 +27,9 @@ from airflow_provider_segmind.exceptions import (
     RequestTimeoutError,
     SegmindError,
 )
+
+if TYPE_CHECKING:
+    from airflow_provider_segmind.api.history import HistoryEntry
 
 RECORD_LIFETIME = 3600.0
 """Seconds from its submission for which Segmind keeps the record of a request. A 404 means expired after that."""
@@ -210,7 +212,7 @@ def recover(request_id: str, turn: Turn | None = None) -> Steps:
     except (RefusedError, RequestExpiredError) as error:
         raise _gone_error(request_id, f"the request history could not be read: {error.detail}") from error
     if entry.state == RequestState.FAILED:
-        raise failed_error(_failed_body(entry), request_id)
+        RequestReport(request_id, RequestState.FAILED, _failed_body(entry)).raise_if_failed()
     if entry.state not in ("", RequestState.COMPLETED):
         return Unfinished(state=entry.state)
     if entry.state != RequestState.COMPLETED or not entry.output_urls:

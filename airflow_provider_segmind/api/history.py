@@ -13,11 +13,11 @@ from typing import Any
 from airflow_provider_segmind.api.documents import Allowance, read_text, weigh
 from airflow_provider_segmind.api.errors import error_text
 from airflow_provider_segmind.api.literals import read_literal
-from airflow_provider_segmind.api.media_url import is_web_address
 from airflow_provider_segmind.api.moments import read_moment
 from airflow_provider_segmind.api.request_ids import canonical_id, read_request_id
 from airflow_provider_segmind.api.text import one_line
-from airflow_provider_segmind.api.values import read_number
+from airflow_provider_segmind.api.values import read_number, read_state
+from airflow_provider_segmind.api.web_address import is_web_address
 
 Json = dict[str, Any]
 
@@ -26,9 +26,6 @@ MOST_OUTPUTS = 100
 
 MOST_ROWS_READ = 1000
 """Of one page. Segmind gives 100 at most."""
-
-LONGEST_STATE = 40
-"""Characters of a state that this version does not know."""
 
 LONGEST_LATENCY = 86_400_000.0
 """Milliseconds that a row may say a request has taken: a day. The slowest models take minutes."""
@@ -92,11 +89,6 @@ class HistoryPage:
         moments = [entry.created_at for entry in self.entries if entry.created_at is not None]
         is_sorted = all(later >= earlier for later, earlier in pairwise(moments))
         return moments if is_sorted and len(moments) == len(self.entries) else []
-
-
-def read_state(value: object) -> str:
-    """Return a state in capitals, fit for a message; empty if this is not a text."""
-    return one_line(value.strip()[:LONGEST_STATE].upper(), LONGEST_STATE) if isinstance(value, str) else ""
 
 
 def read_entry(row: object, allowance: Allowance | None = None) -> HistoryEntry | None:

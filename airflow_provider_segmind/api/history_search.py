@@ -9,9 +9,10 @@ from enum import StrEnum
 from typing import Any
 
 from airflow_provider_segmind.api import calls
-from airflow_provider_segmind.api.answers import HistoryEntry, HistoryPage, RequestState
+from airflow_provider_segmind.api.answers import RequestState
 from airflow_provider_segmind.api.call import Call, Rank, Turn
 from airflow_provider_segmind.api.follow import Wait
+from airflow_provider_segmind.api.history import HistoryEntry, HistoryPage
 from airflow_provider_segmind.api.request_ids import canonical_id
 from airflow_provider_segmind.api.sent_inputs import Likeness
 from airflow_provider_segmind.api.unresolved_submit import UnresolvedSubmit
@@ -54,6 +55,13 @@ class Confidence(StrEnum):
     """One of both is known only in part: a row may show less than was sent, or when it was written."""
     DOUBTFUL = "doubtful"
     """Both are. It is reason enough not to submit again, but not to take it."""
+
+    @property
+    def reason(self) -> str:
+        """Why a request in the history is taken for that of a submit."""
+        if self is Confidence.CERTAIN:
+            return "its inputs and its time are the same"
+        return "what the history shows of its inputs and of its time fits, and no other request does"
 
 
 @dataclass(frozen=True)

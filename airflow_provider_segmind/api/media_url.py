@@ -1,19 +1,26 @@
-"""What the URL of a file is, and from where an output may be fetched: a result may name any URL."""
+"""From where an output may be fetched: a result may name any URL."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn, TypeGuard
+from typing import NamedTuple, NoReturn
 from urllib.parse import quote, urljoin, urlsplit
 
 import idna
 
+from airflow_provider_segmind.api.hosts import (
+    NUMBER,
+    Address,
+    effective,
+    is_loopback,
+    is_loopback_host,
+    read_address,
+    read_ipv4,
+)
 from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.exceptions import OutputRefusedError
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _LONGEST_HOST = 253
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@%]+)(?::([0-9]{0,5}))?", re.IGNORECASE)
@@ -21,7 +28,6 @@ _AMBIGUOUS = re.compile(r"[\x00-\x1f\x7f\\]")
 """Some parsers drop control characters and take a backslash for a slash: others would see another host."""
 
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
-_NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LEFT_AS_THEY_ARE = "!#$%&'()*+,/:;=?@[]~"
 
@@ -50,11 +56,6 @@ _SPECIAL_V6 = [
 """Teredo, ORCHID and other protocols; documentation; 6to4, which leads to any IPv4 address; the former 6bone."""
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-
-LONGEST_ADDRESS = 8192
-"""Characters. Signed addresses have some two thousand; servers stop at about eight."""
-
-_BEGINNING = re.compile(r"https?://[^/?#]")
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,9 @@ class MediaRules:
         :param plain: Whether it is for plain http, which is for loopback addresses alone.
         :raises OutputRefusedError: If nothing may be fetched from there.
         """
-        found = _read_address(address.partition("%")[0])
+        found = read_address(address.partition("%")[0])
         if found is not None:
-            if self.loopback and _is_loopback(found):
+            if self.loopback and is_loopback(found):
                 return
             if not plain and (self.private or _is_public(found)):
                 return
@@ -128,19 +129,6 @@ class MediaRules:
             _refuse_private(f"{host} stands for 127.0.0.1 and ::1, which are not public", request_id)
         if "." not in name or name.endswith(tuple(f".{end}" for end in _PRIVATE_NAMES)):
             _refuse_private(f"{host} is the name of a host in a private network", request_id)
-
-
-def is_loopback_host(host: str) -> bool:
-    """
-    Return whether a host, as written in a URL, stands for this machine: ``localhost`` or a loopback address.
-
-    A name that only looks like one, such as ``127.evil.test``, does not. Nothing is looked up.
-    """
-    name = host.strip("[]").lower().removesuffix(".")
-    address = _read_address(name)
-    if address is not None:
-        return _is_loopback(address)
-    return name == "localhost" or name.endswith(".localhost")
 
 
 def read_location_header(header: str) -> str:
@@ -198,9 +186,9 @@ def _read_host(written: str) -> tuple[str, Address | None]:
     labels = name.removesuffix(".").split(".")
     if len(name) > _LONGEST_HOST + 1 or not all(map(_LABEL.fullmatch, labels)):
         raise ValueError("its host is not a valid name")
-    if _NUMBER.fullmatch(labels[-1]):
+    if NUMBER.fullmatch(labels[-1]):
         # Whatever looks up names takes this for an address, and is lenient: 0x7f.1 and 2130706433 are 127.0.0.1.
-        address = _read_ipv4(labels)
+        address = read_ipv4(labels)
         if address is None:
             raise ValueError("its host ends in a number, but is not an IP address")
         return str(address), address
@@ -220,44 +208,8 @@ def _to_ascii(host: str) -> str:
         raise ValueError("its host is not a valid name") from None
 
 
-def _read_address(text: str) -> Address | None:
-    text = text.strip("[]")
-    try:
-        return ipaddress.IPv6Address(text) if ":" in text else _read_ipv4(text.removesuffix(".").split("."))
-    except ValueError:
-        return None
-
-
-def _read_ipv4(labels: list[str]) -> ipaddress.IPv4Address | None:
-    """Read an address as ``inet_aton`` and browsers do: up to four numbers, octal and hexadecimal too."""
-    if len(labels) > 4 or not all(_NUMBER.fullmatch(label) and len(label) < 20 for label in labels):
-        return None
-    try:
-        *front, last = [_read_digits(label) for label in labels]
-    except ValueError:
-        return None
-    if any(number > 255 for number in front) or last >= 256 ** (5 - len(labels)):
-        return None
-    return ipaddress.IPv4Address(sum(number << 8 * (3 - index) for index, number in enumerate(front)) + last)
-
-
-def _read_digits(text: str) -> int:
-    if text.startswith("0x"):
-        return int(text[2:] or "0", 16)
-    return int(text, 8 if text.startswith("0") else 10)
-
-
-def _effective(address: Address) -> Address:
-    """Return where a connection to an address goes: an IPv4-mapped one to IPv4."""
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-def _is_loopback(address: Address) -> bool:
-    return _effective(address).is_loopback
-
-
 def _is_public(address: Address) -> bool:
-    address = _effective(address)
+    address = effective(address)
     if isinstance(address, ipaddress.IPv4Address):
         return address.is_global and not any(address in network for network in _SPECIAL_V4)
     if address in _NAT64:
@@ -286,15 +238,3 @@ def _refuse(problem: str, request_id: str | None) -> NoReturn:
 def _safe_url(url: str) -> str:
     """Return an address without its query, which may hold a signature, and without a login."""
     return one_line(url.partition("?")[0].rpartition("@")[2], 200)
-
-
-def is_web_address(value: object) -> TypeGuard[str]:
-    """Whether this is an http(s) URL of bounded length, without spaces, control characters and invisible marks."""
-    return (
-        isinstance(value, str)
-        and len(value) <= LONGEST_ADDRESS
-        and _BEGINNING.match(value) is not None
-        and " " not in value
-        and "\ufffd" not in value  # what a character became that could not be read
-        and one_line(value, LONGEST_ADDRESS) == value
-    )

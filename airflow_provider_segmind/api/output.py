@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_segmind.api.documents import Allowance, read_text
-from airflow_provider_segmind.api.media_url import is_web_address
 from airflow_provider_segmind.api.text import first_names
+from airflow_provider_segmind.api.web_address import is_web_address
 from airflow_provider_segmind.exceptions import UnusableOutputError
 
 if TYPE_CHECKING:

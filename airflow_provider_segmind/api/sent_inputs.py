@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_segmind.api.fingerprint import digests, fingerprint
-from airflow_provider_segmind.api.media_url import is_web_address
+from airflow_provider_segmind.api.web_address import is_web_address
 
 MOST_PARAMETERS = 200
 LONGEST_NAME = 200

@@ -19,6 +19,7 @@ from airflow_provider_segmind.api.forms import (
     WORD,
     Form,
 )
+from airflow_provider_segmind.api.request_ids import submit_name
 from airflow_provider_segmind.api.sent_inputs import SentInputs
 
 HISTORY_LAG = 60.0
@@ -26,15 +27,6 @@ HISTORY_LAG = 60.0
 
 CLOCK_DIFFERENCE = timedelta(seconds=30)
 """By how much the clocks of Segmind and of a worker may differ."""
-
-
-def submit_name(sent_at: float) -> str:
-    """
-    Return the name of a submit whose request has no id that is known: when it was sent.
-
-    :param sent_at: In seconds since the epoch.
-    """
-    return datetime.fromtimestamp(sent_at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True)

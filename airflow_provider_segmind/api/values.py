@@ -1,4 +1,4 @@
-"""Numbers, and yes or no, as hosts, users and templates write them; and the figures of a run."""
+"""Numbers, and yes or no, as hosts, users and templates write them; and the figures and the state of a run."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ MOST_FIGURES = 50
 LONGEST_NAME = 64
 LONGEST_WORD = 200
 LONGEST_NUMBER = 64
+LONGEST_STATE = 40
+"""Characters of a state that this version does not know."""
+
 _NUMBER = re.compile(r"\s{0,8}[+-]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})([eE][+-]?[0-9]{1,3})?\s{0,8}")
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 
@@ -76,3 +79,8 @@ def _small(value: object) -> Any:
     if isinstance(value, (int, float)) and math.isfinite(value) and abs(value) < 2**63:
         return value
     return None
+
+
+def read_state(value: object) -> str:
+    """Return a state in capitals, fit for a message; empty if this is not a text."""
+    return one_line(value.strip()[:LONGEST_STATE].upper(), LONGEST_STATE) if isinstance(value, str) else ""

@@ -35,7 +35,8 @@ from airflow_provider_segmind.links import MODEL_PAGE
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from airflow_provider_segmind.api.answers import HistoryEntry, RequestReport
+    from airflow_provider_segmind.api.answers import RequestReport
+    from airflow_provider_segmind.api.history import HistoryEntry
 
 _HEADINGS = {"request_id": "request", "created_at": "submitted", "cost": "USD", "outputs": "output"}
 

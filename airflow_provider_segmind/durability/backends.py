@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from airflow_provider_segmind.api.locations import Location, output_location
 from airflow_provider_segmind.compat import conf, does_clear_forget
@@ -78,8 +77,7 @@ class TaskStateBackend:
         """Do nothing: nobody looks there."""
 
 
-@dataclass(frozen=True)
-class Backends:
+class Backends(NamedTuple):
     """
     Where the record of a task is.
 

@@ -46,6 +46,8 @@ Completed            OutputDelivered      Delivered                           it
 Completed            OutputLost           Delivered                           it cannot be fetched any more
 ===================  ===================  ==================================  =====================================
 
+The rows of a request that is known, up to ``Delivered``, are in ``ending``.
+
 Only ``Submitting`` sends a POST, and only ``InputsReady`` leads there: so the intent is stored before each submit.
 An error in between ends the attempt. The next one starts at ``Idle`` with the record that was stored last.
 """
@@ -53,13 +55,25 @@ An error in between ends the attempt. The next one starts at ``Idle`` with the r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 from airflow_provider_segmind.api.answers import RequestReport
 from airflow_provider_segmind.api.rate_limited_submit import RateLimitedSubmit
 from airflow_provider_segmind.api.unresolved_submit import UnresolvedSubmit
+from airflow_provider_segmind.durability.ending import (
+    ENDINGS,
+    Completed,
+    Delivered,
+    HandedOver,
+    Occurrence,
+    OutputDelivered,
+    OutputLost,
+    Submitted,
+    Transition,
+    follow,
+)
 from airflow_provider_segmind.durability.record import RecordState, RequestRecord
 from airflow_provider_segmind.exceptions import RateLimitedError, SegmindError, SubmitUnresolvedError
 
@@ -146,34 +160,6 @@ class Reattached:
     request_id: str
     is_given_up: bool = False
     rate_limited: RateLimitedSubmit | None = None
-
-
-@dataclass(frozen=True)
-class Submitted:
-    """
-    Segmind has accepted the request. Next: wait for its end.
-
-    :param sent_at: When the submit was sent, in seconds since the epoch.
-    :param record: What to store of it; None if it is stored already, or nothing can be.
-    """
-
-    request_id: str
-    sent_at: float
-    record: RequestRecord | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True)
-class Completed:
-    """The request is charged, and its result is known. Next: store the output, push the XComs."""
-
-    result: RequestReport
-
-
-@dataclass(frozen=True)
-class Delivered:
-    """The task has all that it will get of its request: only a clear submits another."""
-
-    request_id: str
 
 
 @dataclass(frozen=True)
@@ -299,13 +285,11 @@ class Refused:
     error: SegmindError
 
 
-@dataclass(frozen=True)
-class TurnCame:
+class TurnCame(Occurrence):
     """The key may submit again."""
 
 
-@dataclass(frozen=True)
-class RecordChanged:
+class RecordChanged(Occurrence):
     """
     The record is no longer the one that this attempt went by: something else has submitted, or is about to.
 
@@ -371,8 +355,7 @@ class HistoryUnreadable:
     resubmit: bool = False
 
 
-@dataclass(frozen=True)
-class SeenUnfinished:
+class SeenUnfinished(Occurrence):
     """The request is still running, or nobody has looked."""
 
 
@@ -388,21 +371,6 @@ class SeenCompleted:
     """The request is COMPLETED."""
 
     result: RequestReport
-
-
-@dataclass(frozen=True)
-class HandedOver:
-    """The task has returned the request's id, and something else waits for its end."""
-
-
-@dataclass(frozen=True)
-class OutputDelivered:
-    """The output is stored and pushed."""
-
-
-@dataclass(frozen=True)
-class OutputLost:
-    """There is nothing more to get: the record of the request has expired, or its output is gone or unusable."""
 
 
 Event = (
@@ -435,10 +403,8 @@ def advance(state: State, event: Event) -> State:
 
     :raises RuntimeError: If the event cannot happen in this state.
     """
-    transition = TRANSITIONS.get((type(state), type(event)))
-    if transition is None:
-        raise RuntimeError(f"{type(event).__name__} cannot happen in the state {type(state).__name__}")
-    return transition.follow(state, event)
+    after: State = follow(TRANSITIONS, state, event)
+    return after
 
 
 class Unchanged(Enum):
@@ -678,29 +644,8 @@ def _after_completion(_state: Reattached | Submitted, event: SeenCompleted) -> S
     return Completed(event.result)
 
 
-def _after_hand_over(state: Submitted, _event: HandedOver | OutputLost) -> State:
-    return Delivered(state.request_id)
-
-
-def _after_delivery(state: Completed, _event: OutputDelivered | OutputLost) -> State:
-    return Delivered(state.result.request_id)
-
-
-@dataclass(frozen=True)
-class Transition:
-    """
-    What an event does in a state.
-
-    :param follow: Returns the next state.
-    :param to: Which states that can be.
-    """
-
-    follow: Callable[[Any, Any], State]
-    to: tuple[type[State], ...]
-
-
-def _to(follow: Callable[[Any, Any], State], *to: type[State]) -> Transition:
-    return Transition(follow, to)
+def _to(after: Callable[[Any, Any], State], *to: type[State]) -> Transition:
+    return Transition(after, to)
 
 
 TRANSITIONS: Mapping[tuple[type[State], type[Event]], Transition] = {
@@ -726,8 +671,5 @@ TRANSITIONS: Mapping[tuple[type[State], type[Event]], Transition] = {
     (Reattached, SeenUnfinished): _to(_after_seen_unfinished, ReadyToSubmit, Submitted),
     (Reattached, SeenCompleted): _to(_after_completion, Completed),
     (Submitted, SeenCompleted): _to(_after_completion, Completed),
-    (Submitted, HandedOver): _to(_after_hand_over, Delivered),
-    (Submitted, OutputLost): _to(_after_hand_over, Delivered),
-    (Completed, OutputDelivered): _to(_after_delivery, Delivered),
-    (Completed, OutputLost): _to(_after_delivery, Delivered),
+    **ENDINGS,
 }

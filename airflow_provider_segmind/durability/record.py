@@ -18,8 +18,7 @@ from airflow_provider_segmind.api.forms import (
     Form,
     Kind,
 )
-from airflow_provider_segmind.api.request_ids import canonical_id
-from airflow_provider_segmind.api.unresolved_submit import submit_name
+from airflow_provider_segmind.api.request_ids import canonical_id, submit_name
 
 
 class RecordState(StrEnum):

@@ -14,7 +14,6 @@ from airflow_provider_segmind.api.prices import known_price
 from airflow_provider_segmind.api.request_ids import canonical_id
 from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.api.values import read_number
-from airflow_provider_segmind.compat import conf
 from airflow_provider_segmind.durability.backends import OPTION, SECTION, records_folder
 from airflow_provider_segmind.durability.expense import (
     MOST_LISTED,
@@ -25,6 +24,7 @@ from airflow_provider_segmind.durability.expense import (
     is_hopeless,
     kind_of,
 )
+from airflow_provider_segmind.durability.limits import RUN_OPTION, run_option
 from airflow_provider_segmind.durability.run_expenses import RunExpenses, instance_of
 from airflow_provider_segmind.exceptions import InvalidParameterError, SegmindError, SpendingLimitError
 
@@ -32,13 +32,8 @@ if TYPE_CHECKING:
     from airflow_provider_segmind.compat import Context
     from airflow_provider_segmind.durability.store import RecordStore
 
-RUN_OPTION = "max_cost_per_run"
-
 PAUSES = (0.5, 1.0, 2.0)
 """Seconds at most before a task looks again, if it and others have got in each other's way at the limit."""
-
-LONGEST_RESERVATION = 30.0
-"""Seconds from the time by which a submit is named to its intent. What takes longer gives up: nothing was sent."""
 
 log = logging.getLogger(__name__)
 
@@ -335,7 +330,7 @@ def spending_of(
 
 
 def _read_run_option() -> float | None:
-    given = (conf.get(SECTION, RUN_OPTION, fallback="") or "").strip()
+    given = run_option()
     if not given:
         return None
     number = read_number(given, 0)

@@ -10,20 +10,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_segmind.api.forms import MAPPING, MOMENT, Form
-from airflow_provider_segmind.api.media_url import is_web_address
 from airflow_provider_segmind.api.output import MOST_OUTPUTS
 from airflow_provider_segmind.api.text import one_line
+from airflow_provider_segmind.api.web_address import is_web_address
 from airflow_provider_segmind.delivery import Memory
 from airflow_provider_segmind.durability.backends import OPTION, Backend, Backends, choose_backends
-from airflow_provider_segmind.durability.expense import Expense, read_expenses
 from airflow_provider_segmind.durability.record import RecordState, RequestRecord
 from airflow_provider_segmind.durability.record_file import facts_of_parameters, moment_of
 from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.lineage.metrics import COUNTED_KEY
-from airflow_provider_segmind.media.stored import StoredOutput
 
 if TYPE_CHECKING:
     from airflow_provider_segmind.compat import Context
+    from airflow_provider_segmind.durability.expense import Expense
     from airflow_provider_segmind.lineage.delivered import Delivered
 
 KEY = "segmind_request"
@@ -213,6 +212,8 @@ class RecordStore:
 
         :raises SegmindError: If that cannot be read: another submit might exceed the limit.
         """
+        from airflow_provider_segmind.durability.expense import read_expenses  # most tasks have no limit
+
         for backend in (self._backends.current, self._backends.former):
             if backend is None:
                 continue
@@ -279,6 +280,8 @@ class RecordStore:
 
         What cannot be read is left out: the output is fetched once more, which is free.
         """
+        from airflow_provider_segmind.media.stored import StoredOutput  # only a task that stores its output
+
         found: list[dict[str, Any]] = []
         for number in range(1, MOST_OUTPUTS + 1):
             kept = self._read_output(number, request_id)

@@ -6,22 +6,22 @@ import logging
 import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from airflow_provider_segmind.api.answers import RequestReport
 from airflow_provider_segmind.api.follow import Unfinished
-from airflow_provider_segmind.api.history_search import Confidence, HistoryMatches
 from airflow_provider_segmind.api.rate_limited_submit import RateLimitedSubmit
+from airflow_provider_segmind.api.request_ids import submit_name
 from airflow_provider_segmind.api.text import one_line, without_login
-from airflow_provider_segmind.api.unresolved_submit import HISTORY_LAG, UnresolvedSubmit, submit_name
+from airflow_provider_segmind.api.unresolved_submit import HISTORY_LAG, UnresolvedSubmit
 from airflow_provider_segmind.api.usual_duration import latest_usual_duration, variant_of
 from airflow_provider_segmind.compat import Stats
 from airflow_provider_segmind.durability.claims import Claims
+from airflow_provider_segmind.durability.ending import Completed, Submitted
 from airflow_provider_segmind.durability.lifecycle import (
     Accepted,
     AmbiguousMatches,
     AttemptStarted,
-    Completed,
-    Delivered,
     Event,
     Failed,
     HistoryUnreadable,
@@ -42,7 +42,6 @@ from airflow_provider_segmind.durability.lifecycle import (
     SeenFailed,
     SeenUnfinished,
     State,
-    Submitted,
     Submitting,
     TakenByAnother,
     TurnCame,
@@ -50,8 +49,8 @@ from airflow_provider_segmind.durability.lifecycle import (
     advance,
     record_to_store,
 )
+from airflow_provider_segmind.durability.limits import LONGEST_RESERVATION
 from airflow_provider_segmind.durability.record import RecordState, RequestRecord
-from airflow_provider_segmind.durability.spending import LONGEST_RESERVATION, Spending
 from airflow_provider_segmind.durability.store import RecordStore
 from airflow_provider_segmind.exceptions import (
     PASSING_TROUBLE,
@@ -63,19 +62,16 @@ from airflow_provider_segmind.exceptions import (
     SubmitUnresolvedError,
 )
 from airflow_provider_segmind.hooks.driving import poll_request
-from airflow_provider_segmind.hooks.segmind import SegmindHook
-from airflow_provider_segmind.lineage.delivered import Delivered as DeliveredOutput
 from airflow_provider_segmind.lineage.metrics import count_by_name
 from airflow_provider_segmind.media.inputs import Inputs
 
+if TYPE_CHECKING:
+    from airflow_provider_segmind.api.history_search import Confidence, HistoryMatches
+    from airflow_provider_segmind.durability.spending import Spending
+    from airflow_provider_segmind.hooks.segmind import SegmindHook
+
 SubmissionStep = Submitted | Completed | RateLimitedSubmit | UnresolvedSubmit
 """What a submission has come to: the task's request, or what has to be waited for first."""
-
-_WORDS = {
-    Confidence.CERTAIN: "its inputs and its time are the same",
-    Confidence.LIKELY: "what the history shows of its inputs and of its time fits, and no other request does",
-}
-"""Why a request in the history is taken for that of a submit."""
 
 log = logging.getLogger(__name__)
 
@@ -370,7 +366,7 @@ class Submission:
             log.info(
                 "The unresolved submit became request %s (%s). Continuing with it.",
                 request_id,
-                _WORDS[matches.confidence],
+                matches.confidence.reason,
             )
             if self._spending is not None:
                 self._spending.accept(submit.name, request_id)
@@ -390,6 +386,8 @@ class Submission:
 
         Instances of a mapped task may take any request with the same inputs: each still gets the right video.
         """
+        from airflow_provider_segmind.api.history_search import Confidence  # few submits are searched for
+
         if confidence is Confidence.DOUBTFUL:
             return bool(free)
         if confidence is Confidence.CERTAIN and self._claims.is_mapped:
@@ -513,22 +511,3 @@ class Submission:
 
 def _what_was_submitted(record: RequestRecord | None) -> tuple[object, ...] | None:
     return None if record is None else (record.state, record.request_id, record.sent_at)
-
-
-def finish(
-    state: Submitted | Completed,
-    event: Event,
-    store: RecordStore,
-    max_tries: int,
-    output: DeliveredOutput | None = None,
-) -> None:
-    """
-    Store that the task has all that it will get of its request.
-
-    :param event: ``HandedOver``, ``OutputDelivered`` or ``OutputLost``.
-    :param max_tries: The task's at this moment, which a clear changes and a retry does not.
-    :param output: What the task got, if it got something.
-    """
-    delivered = advance(state, event)
-    if isinstance(delivered, Delivered):
-        store.mark_delivered(delivered.request_id, max_tries, output)

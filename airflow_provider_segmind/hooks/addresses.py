@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from airflow_provider_segmind.api.call import Service
-from airflow_provider_segmind.api.media_url import is_loopback_host
+from airflow_provider_segmind.api.hosts import is_loopback_host
 from airflow_provider_segmind.hooks.fields import describe, invalid
 from airflow_provider_segmind.hooks.names import GATEWAY_URL, PLATFORM_URL, STORAGE_URL
 

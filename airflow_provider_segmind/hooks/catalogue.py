@@ -14,13 +14,13 @@ import stat
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_segmind.api import calls
-from airflow_provider_segmind.api.answers import read_models
 from airflow_provider_segmind.api.call import Call, Response, Service
+from airflow_provider_segmind.api.readers import read_models
 from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.hooks import shared_files
@@ -45,8 +45,7 @@ MOST_PLATFORMS = 10
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Catalogue:
+class _Catalogue(NamedTuple):
     models: Mapping[str, Model]
     asked_at: float
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from airflow_provider_segmind import __version__
 from airflow_provider_segmind.api.call import Call, Service
 from airflow_provider_segmind.api.expectation import LONGEST_DURATION, SHORTEST_DURATION
-from airflow_provider_segmind.api.media_url import MediaRules, is_loopback_host
+from airflow_provider_segmind.api.hosts import is_loopback_host
 from airflow_provider_segmind.hooks.addresses import is_public, read_services
 from airflow_provider_segmind.hooks.fields import (
     describe,
@@ -38,6 +38,9 @@ from airflow_provider_segmind.hooks.proxies import (
     read_proxies,
 )
 from airflow_provider_segmind.hooks.redaction import Redactor, base64_forms
+
+if TYPE_CHECKING:
+    from airflow_provider_segmind.api.media_url import MediaRules
 
 DURATION_RANGE = (SHORTEST_DURATION, LONGEST_DURATION)
 """Seconds for one request to a model."""
@@ -98,6 +101,8 @@ class SegmindConnection:
     @cached_property
     def media_rules(self) -> MediaRules:
         """From where outputs may be fetched: also from this machine, if Segmind itself is emulated there."""
+        from airflow_provider_segmind.api.media_url import MediaRules  # only what fetches outputs
+
         gateway = urlsplit(self.urls[Service.GATEWAY]).hostname or ""
         return MediaRules(loopback=is_loopback_host(gateway), private=self.allow_private_media)
 

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from airflow_provider_segmind.api.rate_limit import LONGEST_WAIT, backoff
 
@@ -41,8 +41,7 @@ LARGEST = 1e12
 LONGEST_PAUSE = LONGEST_WAIT.total_seconds() + MINUTE
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(NamedTuple):
     """
     What came of asking for a moment to send at.
 

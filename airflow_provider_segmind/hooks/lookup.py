@@ -6,7 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_segmind.api.text import one_line
 from airflow_provider_segmind.compat import (
@@ -24,7 +24,9 @@ from airflow_provider_segmind.hooks.connection import (
 )
 from airflow_provider_segmind.hooks.fields import describe, is_name, read_extra
 from airflow_provider_segmind.hooks.names import API_KEY_VARIABLE, CONNECTION_TYPE, DEFAULT_CONNECTION_ID
-from airflow_provider_segmind.hooks.redis_place import RedisPlace, read_redis_place
+
+if TYPE_CHECKING:
+    from airflow_provider_segmind.hooks.redis_place import RedisPlace
 
 T = TypeVar("T")
 
@@ -151,6 +153,8 @@ def _redis_lookup_error(conn_id: str, error: Exception) -> SegmindError:
 
 
 def _read_redis(conn_id: str, defined: Any) -> RedisPlace:
+    from airflow_provider_segmind.hooks.redis_place import read_redis_place  # few connections name one
+
     place = read_redis_place(
         conn_id,
         conn_type=defined.conn_type,

@@ -12,15 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import tenacity
 
 from airflow_provider_segmind.api import calls
-from airflow_provider_segmind.api.answers import (
-    Credits,
-    HistoryEntry,
-    HistoryPage,
-    Model,
-    RequestReport,
-    SubmittedRequest,
-    SyncAnswer,
-)
+from airflow_provider_segmind.api.answers import Credits, Model, RequestReport, SubmittedRequest, SyncAnswer
 from airflow_provider_segmind.api.call import MOST_SENDS, Call
 from airflow_provider_segmind.api.checks import check_model, check_parameters, check_request_id
 from airflow_provider_segmind.api.usual_duration import variant_of
@@ -37,6 +29,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_segmind.api.download import Download
     from airflow_provider_segmind.api.follow import FollowedRequest
+    from airflow_provider_segmind.api.history import HistoryEntry, HistoryPage
     from airflow_provider_segmind.api.schedule import KeyLoad
     from airflow_provider_segmind.hooks.blocking import BlockingTransport
     from airflow_provider_segmind.hooks.budget import Budget

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_segmind.api.call import Call, Service
 from airflow_provider_segmind.api.text import one_line
@@ -23,7 +23,9 @@ from airflow_provider_segmind.exceptions import RateLimitedError
 from airflow_provider_segmind.hooks.budget import Budget, held_back, shared_budget
 from airflow_provider_segmind.hooks.connection import SegmindConnection
 from airflow_provider_segmind.hooks.lookup import find_redis
-from airflow_provider_segmind.hooks.redis_place import RedisPlace
+
+if TYPE_CHECKING:
+    from airflow_provider_segmind.hooks.redis_place import RedisPlace
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow_provider_segmind.api.locations import Location
-from airflow_provider_segmind.api.media_url import is_web_address
 from airflow_provider_segmind.api.output import MOST_OUTPUTS, output_urls
+from airflow_provider_segmind.api.web_address import is_web_address
 from airflow_provider_segmind.compat import Asset, AssetAlias
 from airflow_provider_segmind.exceptions import UnusableOutputError
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_segmind.api.media_url import is_web_address
 from airflow_provider_segmind.api.output import output_urls
+from airflow_provider_segmind.api.web_address import is_web_address
 from airflow_provider_segmind.exceptions import UnusableOutputError
 from airflow_provider_segmind.lineage.delivered import Delivered
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from airflow_provider_segmind.api.text import safe_text
 from airflow_provider_segmind.exceptions import InvalidParameterError
-from airflow_provider_segmind.media.stored import ExistingOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_segmind.media.stored import ExistingOutput
 
 
 def check_existing(found: Sequence[ExistingOutput], if_output_exists: str, consequence: str) -> None:

@@ -10,31 +10,33 @@ from airflow_provider_segmind.arguments import names_given_up
 from airflow_provider_segmind.compat import read_variable
 from airflow_provider_segmind.delivery import VARIABLE
 from airflow_provider_segmind.durability.claims import Claims
+from airflow_provider_segmind.durability.ending import finish
+from airflow_provider_segmind.durability.limits import is_limited
 from airflow_provider_segmind.durability.record import RecordState
-from airflow_provider_segmind.durability.spending import Spending, spending_of
 from airflow_provider_segmind.durability.store import RecordStore
-from airflow_provider_segmind.durability.submission import Submission, finish
 from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.lineage.metrics import count_bytes
 from airflow_provider_segmind.media.existing_outputs import check_existing
 from airflow_provider_segmind.media.mapped_outputs import check_instance
-from airflow_provider_segmind.media.stored import ExistingOutput, StoredOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from airflow_provider_segmind.api.answers import RequestReport
     from airflow_provider_segmind.compat import Context
-    from airflow_provider_segmind.durability.lifecycle import (
+    from airflow_provider_segmind.durability.ending import (
         Completed,
         HandedOver,
         OutputDelivered,
         OutputLost,
         Submitted,
     )
+    from airflow_provider_segmind.durability.spending import Spending
+    from airflow_provider_segmind.durability.submission import Submission
     from airflow_provider_segmind.hooks.segmind import SegmindHook
     from airflow_provider_segmind.lineage.delivered import Delivered
     from airflow_provider_segmind.media.inputs import Inputs
+    from airflow_provider_segmind.media.stored import ExistingOutput, StoredOutput
     from airflow_provider_segmind.media.storing import OutputStore
     from airflow_provider_segmind.operators.options import Options
 
@@ -60,6 +62,7 @@ class Execution:
     """
     One execution of a task: from its start, or from an event of its trigger, to a deferral or its end.
 
+    :param hook: Returns the task's hook. It is asked for only where something is sent.
     :param inputs: Returns the model's parameters and the files among them, if they are needed.
     :param output_name: Returns the name of the output as far as a parameter gives it; None if none does.
     :param output_kinds: Beginnings of the media types that the model's outputs have.
@@ -71,7 +74,7 @@ class Execution:
         context: Context,
         model: str,
         options: Options,
-        hook: SegmindHook,
+        hook: Callable[[], SegmindHook],
         inputs: Callable[[Options], Inputs],
         output_name: Callable[[], str | None],
         output_kinds: tuple[str, ...] = ("",),
@@ -87,7 +90,7 @@ class Execution:
             output_path=options.output_path,
             output_conn_id=options.output_conn_id,
         )
-        self._hook = hook
+        self._find_hook = hook
         self._read_inputs = inputs
         self._read_output_name = output_name
         self._output_kinds = output_kinds
@@ -123,7 +126,7 @@ class Execution:
     def expected_duration(self) -> float | None:
         """Seconds that a request usually takes, if the task says so, or else its connection to an emulator."""
         given = self.options.expected_duration
-        return self._hook.expected_duration if given is None else given
+        return self._find_hook().expected_duration if given is None else given
 
     @property
     def submission(self) -> Submission:
@@ -133,8 +136,10 @@ class Execution:
         :raises InvalidParameterError: If a parameter of the model is wrong.
         """
         if self._submission is None:
+            from airflow_provider_segmind.durability.submission import Submission  # not to deliver a result
+
             self._submission = Submission(
-                self._hook,
+                self._find_hook(),
                 self.store,
                 self._claims,
                 self._inputs,
@@ -152,9 +157,13 @@ class Execution:
         return self._submission
 
     @cached_property
-    def spending(self) -> Spending:
-        """What the task may still spend."""
+    def spending(self) -> Spending | None:
+        """What the task may still spend; None if nothing limits it."""
         options = self.options
+        if not is_limited(options.max_cost, options.max_cost_per_run):
+            return None
+        from airflow_provider_segmind.durability.spending import spending_of  # most tasks have no limit
+
         return spending_of(
             self.context,
             self.store,
@@ -211,7 +220,7 @@ class Execution:
         if not self.has_warned:
             warn_of_frames(mode, inputs)
         self.has_warned = True
-        compare_with_catalogue(mode, self.model, inputs.parameters, self._hook)
+        compare_with_catalogue(mode, self.model, inputs.parameters, self._find_hook())
 
     def check_output(self) -> None:
         """
@@ -241,6 +250,8 @@ class Execution:
             raise OutputKept(found, request_id if found[0].sha256 is not None else None)
 
     def _read_stored(self, request_id: str) -> list[StoredOutput]:
+        from airflow_provider_segmind.media.stored import StoredOutput  # only a task that stores its output
+
         return [StoredOutput.from_json(each) for each in self.store.read_outputs(request_id)]
 
     def store_outputs(self, result: RequestReport) -> list[StoredOutput]:
@@ -275,7 +286,7 @@ class Execution:
             options.output_path,
             options.output_conn_id,
             options.max_output_bytes,
-            self._hook.fetch,
+            self._find_hook().fetch,
             name=self._read_output_name(),
         )
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from airflow_provider_segmind.api.answers import RequestReport
     from airflow_provider_segmind.compat import BaseOperatorLink, Context, ObjectStoragePath, XComArg
     from airflow_provider_segmind.operators.running import InferenceRun
+    from airflow_provider_segmind.operators.starting import StartingRun
     from airflow_provider_segmind.signatures import TaskArguments
 
 DEFAULT_TIMEOUT = 900.0
@@ -246,15 +247,15 @@ class SegmindInferenceOperator(WithSegmindHook, UntrustedValuesUnrendered, BaseO
 
     def execute(self, context: Context) -> Any:
         """Submit, or continue with the request of an earlier attempt; then wait as asked for."""
-        return self._begin(context).start()
+        return self._begin_submit(context).start()
 
     def execute_after_rate_limit(self, context: Context, event: Any = None) -> Any:
         """Resume the task when the key may submit again. Frozen name: it is stored while tasks are deferred."""
-        return self._begin(context).continue_after_rate_limit(event)
+        return self._begin_submit(context).continue_after_rate_limit(event)
 
     def execute_after_search(self, context: Context, event: Any = None) -> Any:
         """Resume the task when the history has been searched for an unresolved submit. Frozen name."""
-        return self._begin(context).continue_after_search(event)
+        return self._begin_submit(context).continue_after_search(event)
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Resume the task when the trigger has seen the request's end. Frozen name."""
@@ -272,13 +273,21 @@ class SegmindInferenceOperator(WithSegmindHook, UntrustedValuesUnrendered, BaseO
                 raise
             run.fail_broken_off(error)
 
+    # What runs a task is imported where a task runs. All else in this module is what parsing a DAG needs.
+
     def _begin(self, context: Context) -> InferenceRun:
-        """Return a new run of the task."""
-        # What runs a task is imported where a task runs. All else in this module is what parsing a DAG needs.
+        """Return a new run of the task, which submits nothing."""
         from airflow_provider_segmind.operators.running import InferenceRun
 
         self._run = InferenceRun(self, context)
         return self._run
+
+    def _begin_submit(self, context: Context) -> StartingRun:
+        """Return a new run of the task, which may submit."""
+        from airflow_provider_segmind.operators.starting import StartingRun
+
+        self._run = run = StartingRun(self, context)
+        return run
 
     def on_kill(self) -> None:
         """Say what becomes of the request when the task is killed in the worker."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from airflow_provider_segmind.api.answers import RequestReport, RequestState
 from airflow_provider_segmind.api.portable import make_portable
+from airflow_provider_segmind.api.request_ids import submit_name
 from airflow_provider_segmind.api.text import one_line
-from airflow_provider_segmind.api.unresolved_submit import submit_name
 from airflow_provider_segmind.api.usual_duration import variant_of
 from airflow_provider_segmind.api.values import read_number
 from airflow_provider_segmind.arguments import optional_amount, seconds

@@ -7,18 +7,20 @@ import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from sys import intern
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_segmind.api.forms import MOMENT, SIZE, TEXT, Form
-from airflow_provider_segmind.api.rate_limited_submit import RateLimitedSubmit
 from airflow_provider_segmind.api.text import first_names
-from airflow_provider_segmind.api.unresolved_submit import UnresolvedSubmit
 from airflow_provider_segmind.exceptions import SegmindError
 from airflow_provider_segmind.hooks.names import DEFAULT_CONNECTION_ID
 from airflow_provider_segmind.triggers.deferral import held_event
 from airflow_provider_segmind.triggers.events import broken_off
+
+if TYPE_CHECKING:
+    from airflow_provider_segmind.api.rate_limited_submit import RateLimitedSubmit
+    from airflow_provider_segmind.api.unresolved_submit import UnresolvedSubmit
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,8 @@
 """
 What a trigger reports to the task that waits: plain JSON, with the ``request_id`` wherever there is one.
 
-The worker that reads an event may have another version of the provider than the triggerer; see docs/upgrades.md.
+What a task without a request waits for is in ``submit_events``. The worker that reads an event may have another
+version of the provider than the triggerer; see docs/upgrades.md.
 """
 
 from __future__ import annotations
@@ -12,14 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_segmind.api.answers import DATABASE_LIMIT, RequestReport, RequestState
-from airflow_provider_segmind.api.forms import FLAG, MAPPING, REQUEST_ID, REQUEST_IDS, SIZE, WORD, Form
-from airflow_provider_segmind.api.history_search import Confidence, HistoryMatches
+from airflow_provider_segmind.api.forms import FLAG, MAPPING, REQUEST_ID, SIZE, WORD, Form
 from airflow_provider_segmind.api.portable import make_portable
-from airflow_provider_segmind.api.rate_limited_submit import RateLimitedSubmit
-from airflow_provider_segmind.api.unresolved_submit import UnresolvedSubmit
 from airflow_provider_segmind.exceptions import (
     SegmindError,
-    SubmitUnresolvedError,
     error_as_json,
     error_from_json,
 )
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
 
 EVENT_VERSION = 1
 
-_UNREADABLE = "the event of the trigger cannot be read"
+UNREADABLE = "the event of the trigger cannot be read"
 
 
 @dataclass(frozen=True)
@@ -68,10 +65,10 @@ def read_event(event: Any) -> RequestReport | LargeResult:
 
     :raises SegmindError: The one that ended the wait; or one that says why the event cannot be read.
     """
-    form = Form(event, _UNREADABLE, EVENT_VERSION)
+    form = Form(event, UNREADABLE, EVENT_VERSION)
     error = form.optional("error", MAPPING, None)
     if error is not None:
-        raise _read_error(error, form)
+        raise read_error(error, form)
     request_id = form.required("request_id", REQUEST_ID)
     result = form.optional("result", MAPPING, None)
     if result is not None:
@@ -82,78 +79,6 @@ def read_event(event: Any) -> RequestReport | LargeResult:
     if form.required("state", WORD) != RequestState.COMPLETED:
         raise form.error("'result' is missing")
     return LargeResult(request_id)
-
-
-def search_event(submit: UnresolvedSubmit | None, matches: HistoryMatches) -> dict[str, Any]:
-    """
-    Return the event of a search for an unresolved submit.
-
-    :param submit: What was looked for; None if the trigger could not read it.
-    """
-    return {
-        "version": EVENT_VERSION,
-        "submit": submit.as_json() if submit else None,
-        "request_ids": list(matches.request_ids),
-        "confidence": str(matches.confidence),
-        "error": error_as_json(matches.trouble) if matches.trouble else None,
-    }
-
-
-def read_search_event(event: Any) -> tuple[UnresolvedSubmit, HistoryMatches]:
-    """
-    Return what was searched for, and what was found.
-
-    :raises SubmitUnresolvedError: If this is not an event of that trigger, or cannot be read: the submit has to be
-        searched for again.
-    """
-    try:
-        return _read_search_event(event)
-    except SegmindError as error:
-        raise SubmitUnresolvedError(error.detail, request_id=error.request_id) from error
-
-
-def _read_search_event(event: Any) -> tuple[UnresolvedSubmit, HistoryMatches]:
-    form = Form(event, _UNREADABLE, EVENT_VERSION, may_submit=True)
-    error = form.optional("error", MAPPING, None)
-    trouble = _read_error(error, form) if error is not None else None
-    submit = form.optional("submit", MAPPING, None)
-    if submit is None:
-        raise trouble or form.error("'submit' is missing")
-    request_ids = form.required("request_ids", REQUEST_IDS)
-    if len(request_ids) == 1:
-        (form.request_id,) = request_ids  # for errors: the event has no other place for it
-    # "Nothing was found" leads to another submit, so an event has to say it.
-    if not request_ids and "error" not in form:
-        raise form.error("'error' is missing")
-    word: str = form.optional("confidence", WORD, Confidence.CERTAIN)
-    confidence = Confidence(word) if word in list(Confidence) else Confidence.DOUBTFUL
-    return form.nested("submit", UnresolvedSubmit.from_json), HistoryMatches(request_ids, trouble, confidence)
-
-
-def rate_limit_event(submit: RateLimitedSubmit | None, error: SegmindError | None) -> dict[str, Any]:
-    """
-    Return the event of a wait for the key's rate limit.
-
-    :param submit: What waits; None if the trigger could not read it.
-    """
-    return {
-        "version": EVENT_VERSION,
-        "submit": submit.as_json() if submit else None,
-        "error": error_as_json(error) if error else None,
-    }
-
-
-def read_rate_limit_event(event: Any) -> RateLimitedSubmit:
-    """
-    Return the submit whose turn has come.
-
-    :raises SegmindError: The one that ended the wait; or one that says why the event cannot be read.
-    """
-    form = Form(event, _UNREADABLE, EVENT_VERSION, may_submit=True)
-    error = form.optional("error", MAPPING, None)
-    if error is not None:
-        raise _read_error(error, form)
-    return form.nested("submit", RateLimitedSubmit.from_json)
 
 
 def is_for_an_earlier_attempt(next_kwargs: Mapping[str, Any] | None, context: Context) -> bool:
@@ -187,7 +112,8 @@ def _read_body(result: Mapping[str, Any], form: Form) -> dict[str, Any]:
     return body
 
 
-def _read_error(document: Mapping[str, Any], form: Form) -> SegmindError:
+def read_error(document: Mapping[str, Any], form: Form) -> SegmindError:
+    """Return the error that an event carries, with the request that the event names."""
     error = error_from_json(dict(document))
     error.request_id = error.request_id or form.request_id
     return error

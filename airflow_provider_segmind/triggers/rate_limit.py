@@ -12,7 +12,7 @@ from airflow_provider_segmind.api.rate_limited_submit import RateLimitedSubmit
 from airflow_provider_segmind.exceptions import RateLimitedError, SegmindError, UnreachableError
 from airflow_provider_segmind.hooks.loading import load_async_hook
 from airflow_provider_segmind.triggers.base import SubmitTrigger
-from airflow_provider_segmind.triggers.events import rate_limit_event
+from airflow_provider_segmind.triggers.submit_events import rate_limit_event
 
 
 class SegmindRateLimitTrigger(SubmitTrigger):

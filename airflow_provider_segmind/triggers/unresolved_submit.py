@@ -12,7 +12,7 @@ from airflow_provider_segmind.api.unresolved_submit import UnresolvedSubmit
 from airflow_provider_segmind.exceptions import HISTORY, SegmindError, SubmitUnresolvedError
 from airflow_provider_segmind.hooks.loading import drive_async
 from airflow_provider_segmind.triggers.base import SubmitTrigger
-from airflow_provider_segmind.triggers.events import search_event
+from airflow_provider_segmind.triggers.submit_events import search_event
 
 LATEST_START = 600.0
 """Seconds after the deadline of a search at which a triggerer that was down may still begin it."""

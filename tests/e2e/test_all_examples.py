@@ -31,7 +31,7 @@ DEFAULT_CLIPS = Path(tempfile.gettempdir()) / "segmind_clips"
 
 HAS_RETRY_POLICIES = Version(version("apache-airflow")).release >= (3, 3)
 
-PRELOADED = [f"airflow_provider_segmind.{name}" for name in ("operators.running", "sensors.waiting")]
+PRELOADED = [f"airflow_provider_segmind.{name}" for name in ("operators.starting", "sensors.waiting")]
 """What each of some sixty tasks would import."""
 
 pytestmark = [

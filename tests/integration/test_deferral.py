@@ -122,7 +122,7 @@ def test_a_connection_that_cannot_be_read_after_the_wait_costs_no_second_charge(
     def fail(*_: Any) -> None:
         raise UnreachableError("Airflow cannot look up the connection")
 
-    monkeypatch.setattr("airflow_provider_segmind.operators.running.fetch_completed", fail)
+    monkeypatch.setattr("airflow_provider_segmind.hooks.driving.fetch_completed", fail)
     event = {"version": 1, "request_id": charge["request_id"], "state": "COMPLETED", "from_history": False}
     with pytest.raises(AirflowFailException, match=charge["request_id"]):
         getattr(operator, deferral.method_name)(context, event)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_segmind.api import answers
+from airflow_provider_segmind.api import answers, history
 from airflow_provider_segmind.api import calls as api_calls
 from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.hooks.segmind import SegmindHook
@@ -53,7 +53,8 @@ def test_the_table_has_each_call_with_its_arguments() -> None:
 @pytest.mark.parametrize(("name", "described"), [(name, returns) for name, _, returns, _ in ROW.findall(PAGE)])
 def test_the_table_names_what_a_call_returns(name: str, described: str) -> None:
     annotation = str(inspect.signature(calls()[name]).return_annotation)
-    kind = getattr(answers, re.findall(r"\w+", annotation.removeprefix("tuple["))[0], None)
+    (name_of_kind, *_) = re.findall(r"\w+", annotation.removeprefix("tuple["))
+    kind = getattr(answers, name_of_kind, None) or getattr(history, name_of_kind, None)
     if kind is None:  # a plain value
         return
     first, *others = re.findall(r"`(\w+)(?:\(\))?`", described)

@@ -13,7 +13,7 @@ from airflow_provider_segmind.api.fingerprint import fingerprint
 from airflow_provider_segmind.api.unresolved_submit import UnresolvedSubmit
 from airflow_provider_segmind.exceptions import SubmitUnresolvedError, UnreadableResponseError
 from airflow_provider_segmind.hooks.segmind import SegmindHook
-from airflow_provider_segmind.triggers.events import read_search_event
+from airflow_provider_segmind.triggers.submit_events import read_search_event
 from airflow_provider_segmind.triggers.unresolved_submit import SegmindUnresolvedSubmitTrigger
 from tests.raw_server import RawServer, answer_of, raw_server
 

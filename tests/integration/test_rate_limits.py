@@ -17,9 +17,10 @@ from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.exceptions import RateLimitedError, UnreachableError
 from airflow_provider_segmind.hooks import nonblocking
 from airflow_provider_segmind.hooks.segmind import SegmindAsyncHook, SegmindHook
-from airflow_provider_segmind.triggers.events import read_event, read_rate_limit_event
+from airflow_provider_segmind.triggers.events import read_event
 from airflow_provider_segmind.triggers.rate_limit import SegmindRateLimitTrigger
 from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
+from airflow_provider_segmind.triggers.submit_events import read_rate_limit_event
 
 Run = Callable[..., dict[str, Any]]
 MODES = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "blocking"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_segmind.api.unresolved_submit import submit_name
+from airflow_provider_segmind.api.request_ids import submit_name
 from airflow_provider_segmind.durability.backends import OPTION, records_folder
 from airflow_provider_segmind.durability.expense import Limit
 from airflow_provider_segmind.durability.run_expenses import RunExpenses, instance_of

@@ -19,11 +19,11 @@ from airflow_provider_segmind.compat import AirflowFailException
 from airflow_provider_segmind.delivery import Memory, push_request_id, task_failure
 from airflow_provider_segmind.durability.backends import Backend, Backends, TaskStateBackend
 from airflow_provider_segmind.durability.claims import Claims
-from airflow_provider_segmind.durability.lifecycle import Completed, OutputDelivered, OutputLost, Submitted
+from airflow_provider_segmind.durability.ending import Completed, OutputDelivered, OutputLost, Submitted, finish
 from airflow_provider_segmind.durability.record import RequestRecord
 from airflow_provider_segmind.durability.record_file import RecordFile
 from airflow_provider_segmind.durability.store import KEY, RecordStore
-from airflow_provider_segmind.durability.submission import Submission, SubmissionStep, finish
+from airflow_provider_segmind.durability.submission import Submission, SubmissionStep
 from airflow_provider_segmind.exceptions import (
     OutputNotStoredError,
     RecordUnavailableError,

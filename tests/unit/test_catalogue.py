@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_segmind.api.answers import Model, read_models
+from airflow_provider_segmind.api.answers import Model
 from airflow_provider_segmind.api.call import Response
 from airflow_provider_segmind.api.calls import models
 from airflow_provider_segmind.api.catalogue import ModelParameters, read_parameters
 from airflow_provider_segmind.api.parameter_check import MOST_FINDINGS, find_problems
+from airflow_provider_segmind.api.readers import read_models
 
 PROMPT = {"type": "string", "maxLength": 20}
 SCHEMA = {

@@ -17,17 +17,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from airflow_provider_segmind.api.answers import (
-    HistoryEntry,
-    HistoryPage,
-    RequestReport,
-    SubmittedRequest,
-)
+from airflow_provider_segmind.api.answers import RequestReport, SubmittedRequest
 from airflow_provider_segmind.api.call import Call, Rank
 from airflow_provider_segmind.api.calls import HISTORY_PATH
 from airflow_provider_segmind.api.documents import read_json
 from airflow_provider_segmind.api.fingerprint import digests, fingerprint
 from airflow_provider_segmind.api.follow import Wait, advance
+from airflow_provider_segmind.api.history import HistoryEntry, HistoryPage
 from airflow_provider_segmind.api.history_search import Confidence, HistoryMatches, search_history
 from airflow_provider_segmind.api.rate_limited_submit import RateLimitedSubmit
 from airflow_provider_segmind.api.unresolved_submit import HISTORY_LAG, UnresolvedSubmit

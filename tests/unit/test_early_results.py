@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_segmind.api import calls
-from airflow_provider_segmind.api.answers import RequestReport, read_early_result
+from airflow_provider_segmind.api.answers import RequestReport
 from airflow_provider_segmind.api.call import Call, Response
 from airflow_provider_segmind.api.early_results import AVOIDED, MOST_KINDS, EarlyResults, UnclearAnswer
 from airflow_provider_segmind.api.expectation import Experience
 from airflow_provider_segmind.api.follow import FollowedRequest, Unfinished, Wait, advance, follow, poll
+from airflow_provider_segmind.api.readers import read_early_result
 from airflow_provider_segmind.exceptions import (
     AuthenticationError,
     RateLimitedError,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_segmind.api.answers import HistoryEntry, RequestReport, RequestState, read_early_result
+from airflow_provider_segmind.api.answers import RequestReport, RequestState
 from airflow_provider_segmind.api.call import Call, Rank
 from airflow_provider_segmind.api.early_results import EarlyResults, UnclearAnswer
 from airflow_provider_segmind.api.expectation import KNOWN, Experience
@@ -26,6 +26,8 @@ from airflow_provider_segmind.api.follow import (
     poll,
     recover,
 )
+from airflow_provider_segmind.api.history import HistoryEntry
+from airflow_provider_segmind.api.readers import read_early_result
 from airflow_provider_segmind.api.schedule import KeyLoad
 from airflow_provider_segmind.exceptions import (
     AuthenticationError,

@@ -49,18 +49,15 @@ from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 from airflow_provider_segmind.operators.pixelflow import SegmindPixelFlowOperator
 from airflow_provider_segmind.sensors.request import SegmindRequestSensor
 from airflow_provider_segmind.triggers.deferral import deferral_timeout
-from airflow_provider_segmind.triggers.events import (
-    LargeResult,
-    completed_event,
-    error_event,
+from airflow_provider_segmind.triggers.events import LargeResult, completed_event, error_event, read_event
+from airflow_provider_segmind.triggers.rate_limit import SegmindRateLimitTrigger
+from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
+from airflow_provider_segmind.triggers.submit_events import (
     rate_limit_event,
-    read_event,
     read_rate_limit_event,
     read_search_event,
     search_event,
 )
-from airflow_provider_segmind.triggers.rate_limit import SegmindRateLimitTrigger
-from airflow_provider_segmind.triggers.request import SegmindRequestTrigger
 from airflow_provider_segmind.triggers.unresolved_submit import SegmindUnresolvedSubmitTrigger
 from tests.task_instance import Ti
 

@@ -33,7 +33,8 @@ from airflow_provider_segmind.api.portable import make_portable
 from airflow_provider_segmind.api.rate_limit import LONGEST_WAIT, RESET_HEADER, reset_moment
 from airflow_provider_segmind.api.unresolved_submit import UnresolvedSubmit
 from airflow_provider_segmind.exceptions import SegmindError, error_as_json, error_from_json
-from airflow_provider_segmind.triggers.events import completed_event, error_event, read_event, search_event
+from airflow_provider_segmind.triggers.events import completed_event, error_event, read_event
+from airflow_provider_segmind.triggers.submit_events import search_event
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
 fuzzed = settings(

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_segmind.api.answers import HistoryEntry, HistoryPage
 from airflow_provider_segmind.api.call import Call, Rank
 from airflow_provider_segmind.api.calls import GENERATIONS_PATH, HISTORY_PATH
 from airflow_provider_segmind.api.follow import Wait, advance
+from airflow_provider_segmind.api.history import HistoryEntry, HistoryPage
 from airflow_provider_segmind.api.history_search import (
     LONGEST_SEARCH_QUEUE,
     MOST_ASKED,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from requests import Request
 from urllib3.util import parse_url
 
-from airflow_provider_segmind.api.media_url import MediaRules, is_loopback_host, read_location_header
+from airflow_provider_segmind.api.hosts import is_loopback_host
+from airflow_provider_segmind.api.media_url import MediaRules, read_location_header
 from airflow_provider_segmind.exceptions import OutputRefusedError
 
 PUBLIC = MediaRules()

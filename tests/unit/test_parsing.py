@@ -1,13 +1,19 @@
-"""Parsing a DAG file imports what parsing needs: each DAG processor and each start of a task pays for all else."""
+"""
+Parsing a DAG file imports what parsing needs, and a task what this task needs.
+
+Each DAG processor and each start of a task pays for all else.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 from airflow_provider_segmind.api.follow import RECORD_LIFETIME
+from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.sensors.request import DEFAULT_TIMEOUT
 from tests.examples import loadable_examples
 
@@ -22,8 +28,8 @@ HEAVY = (
 
 NOT_FOR_PARSING = (
     *("api.answers", "api.calls", "api.follow", "delivery", "durability", "emulator", "lineage", "media.storing"),
-    *("hooks.connection", "hooks.segmind", "operators.running", "operators.sync_running", "sensors.waiting"),
-    "triggers",
+    *("hooks.connection", "hooks.segmind", "operators.running", "operators.starting", "operators.sync_running"),
+    *("sensors.waiting", "triggers"),
 )
 """Modules of the provider that a task needs when it runs."""
 
@@ -34,6 +40,57 @@ FOR_DAGS = (
 TRIGGERS = (*("triggers.rate_limit", "triggers.request", "triggers.unresolved_submit"), "triggers.request_ended")
 FOR_WATCHERS = ("triggers", "triggers.request_ended")
 """What a DAG file needs to give an asset a watcher: a trigger, and nothing of what it does when it runs."""
+
+NOT_FOR_A_PLAIN_TASK = (
+    *("api.error_page", "api.failures", "api.history", "api.history_search", "api.literals", "api.media_url"),
+    *("difflib", "hooks.downloads", "hooks.redis_place"),
+    *("durability.expense", "durability.run_expenses", "durability.spending", "hooks.redis_ledger", "html.parser"),
+    *("lineage.openlineage", "media.reading", "media.stored", "media.storing", "triggers.rate_limit"),
+    *("triggers.submit_events", "triggers.unresolved_submit"),
+)
+"""What a task needs if something is wrong, or if it has a limit, an image, a file to store, or a rate limit."""
+
+NOT_FOR_DELIVERING = (
+    *NOT_FOR_A_PLAIN_TASK,
+    *("api.call", "api.calls", "api.early_results", "api.expectation", "api.follow", "api.readers"),
+    *("api.schedule", "api.sent_inputs", "api.unresolved_submit", "durability.lifecycle", "durability.submission"),
+    *("hooks.blocking", "hooks.connection", "hooks.driving", "hooks.lookup", "hooks.segmind", "media.inputs"),
+    *("operators.checking", "operators.starting", "requests", "triggers.base", "triggers.request"),
+)
+"""What a task needs beside that to submit and to wait. It resumes in a new process."""
+
+TASK = """
+import logging
+import airflow.triggers.base  # which Airflow has by then
+from airflow_provider_segmind.compat import TaskDeferred
+from tests.task_instance import Ti
+logging.disable(logging.CRITICAL)
+
+class TaskState(dict):
+    set, delete = dict.__setitem__, dict.pop
+
+context = {"ti": Ti(), "task_state_store": TaskState(), "outlet_events": {}}
+before = set(sys.modules)
+from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
+task = KlingImageToVideoOperator(
+    task_id="clip", prompt="a fox turns", start_image_url="https://example.com/fox.png", deferrable=True,
+    expected_duration=60,
+)
+"""
+EXECUTE = """
+try:
+    task.execute(context)
+except TaskDeferred as deferral:
+    assert deferral.method_name == "execute_complete"
+else:
+    raise AssertionError("it has not been deferred")
+"""
+RESUME = """
+result = {"request_id": "r-1", "status": "COMPLETED", "video": {"url": "https://example.com/clip.mp4"},
+          "metrics": {"cost": 0.91}}
+event = {"version": 1, "request_id": "r-1", "state": "COMPLETED", "result": result, "from_history": False}
+assert task.execute_complete(context, event) == "https://example.com/clip.mp4"
+"""
 
 PRELUDE = f"""
 import builtins, importlib, json, runpy, sys
@@ -109,7 +166,7 @@ def test_triggers() -> None:
     assert not {"aiohttp", "aiolimiter"} & set(traced["new"])
 
 
-RUNNING = ("hooks.segmind", "operators.running", "operators.sync_running", "sensors.waiting")
+RUNNING = ("hooks.segmind", "operators.starting", "operators.sync_running", "sensors.waiting")
 
 
 def test_a_worker_needs_no_library_of_the_triggerer() -> None:
@@ -119,9 +176,35 @@ def test_a_worker_needs_no_library_of_the_triggerer() -> None:
     assert not {"asgiref", "fsspec", "upath", f"{PACKAGE}.media.storing"} & {*traced["asked_for"], *traced["new"]}
 
 
-def test_a_task_that_resumes_with_its_result_imports_nothing_that_sends() -> None:
+def test_what_runs_a_task_imports_nothing_that_sends_until_something_is_sent() -> None:
     traced = trace_imports("".join(f"import {PACKAGE}.{module}\n" for module in RUNNING))
     assert not {"requests", "urllib3"} & {*traced["asked_for"], *traced["new"]}
+
+
+LIBRARIES = ("difflib", "html.parser", "requests")
+
+
+def not_for(names: list[str], unwanted: tuple[str, ...]) -> set[str]:
+    return {name.removeprefix(f"{PACKAGE}.") for name in names} & set(unwanted)
+
+
+def test_a_plain_task_that_submits_imports_nothing_for_what_does_not_happen(emulator: RunningEmulator) -> None:
+    traced = trace_imports(TASK + EXECUTE)
+    assert emulator.ledger()["submits"] == 1
+    assert f"{PACKAGE}.durability.lifecycle" in traced["new"]
+    assert not not_for(traced["new"], NOT_FOR_A_PLAIN_TASK)
+
+
+def test_a_plain_task_that_resumes_imports_what_delivers_its_result() -> None:
+    traced = trace_imports(TASK + RESUME)
+    assert f"{PACKAGE}.lineage.summary" in traced["new"]
+    assert not not_for(traced["new"], NOT_FOR_DELIVERING)
+
+
+def test_the_modules_that_are_not_to_be_imported_are_there() -> None:
+    """One that was renamed would be imported unnoticed."""
+    for name in {*NOT_FOR_PARSING, *NOT_FOR_DELIVERING} - set(LIBRARIES):
+        assert find_spec(f"{PACKAGE}.{name}"), name
 
 
 def test_what_is_written_twice_is_the_same() -> None:

@@ -585,7 +585,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch, error: BaseException, what: str) ->
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"airflow_provider_segmind.operators.running.{what}", stop)
+        patch.setattr(f"airflow_provider_segmind.{what}", stop)
         yield
 
 
@@ -598,7 +598,7 @@ def test_a_task_that_is_stopped_with_a_request_is_not_paid_again(
 ) -> None:
     task = Task(remembers=False)
     with (
-        stopped(monkeypatch, KilledError("execution_timeout"), "wait_for"),
+        stopped(monkeypatch, KilledError("execution_timeout"), "operators.starting.wait_for"),
         pytest.raises(AirflowFailException, match="execution_timeout") as caught,
     ):
         task.attempt()
@@ -606,7 +606,10 @@ def test_a_task_that_is_stopped_with_a_request_is_not_paid_again(
     assert isinstance(caught.value.__cause__, KilledError)
     assert "docs/runbook.md#" in str(caught.value)
     remembered = Task()
-    with stopped(monkeypatch, KilledError("execution_timeout"), "wait_for"), pytest.raises(KilledError):
+    with (
+        stopped(monkeypatch, KilledError("execution_timeout"), "operators.starting.wait_for"),
+        pytest.raises(KilledError),
+    ):
         remembered.attempt()
     assert f"Request {remembered.xcoms['request_id']} may still be running" in (words := said())
     assert "pays nothing more" in words
@@ -620,7 +623,7 @@ def test_a_task_that_is_stopped_while_it_searches_is_not_paid_again(
     emulator.faults({"on": "submit", "drop": "after", "count": 1})
     task = Task(remembers=False)
     with (
-        stopped(monkeypatch, KilledError("execution_timeout"), "drive"),
+        stopped(monkeypatch, KilledError("execution_timeout"), "operators.starting.drive"),
         pytest.raises(AirflowFailException, match="A request may have been submitted"),
     ):
         task.attempt()
@@ -628,7 +631,7 @@ def test_a_task_that_is_stopped_while_it_searches_is_not_paid_again(
     emulator.faults({"on": "submit", "drop": "after", "count": 1})
     deferral = deferral_of_search()
     with (
-        stopped(monkeypatch, KilledError("execution_timeout"), "read_search_event"),
+        stopped(monkeypatch, KilledError("execution_timeout"), "triggers.submit_events.read_search_event"),
         pytest.raises(AirflowFailException, match="A request may have been submitted"),
     ):
         Task(remembers=False).resume(deferral, {})
@@ -638,7 +641,10 @@ def test_a_task_that_is_stopped_before_it_submits_may_be_retried(
     emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulator.faults({"on": "submit", "status": 429, "reset_in": 0.2, "count": 1})
-    with stopped(monkeypatch, KilledError("execution_timeout"), "time.sleep"), pytest.raises(KilledError):
+    with (
+        stopped(monkeypatch, KilledError("execution_timeout"), "operators.starting.time.sleep"),
+        pytest.raises(KilledError),
+    ):
         Task(remembers=False).attempt()
 
 
@@ -647,7 +653,7 @@ def test_a_task_that_is_ended_on_purpose_ends_as_meant(
     emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch, end: Exception
 ) -> None:
     task = Task(remembers=False)
-    with stopped(monkeypatch, end, "wait_for"), pytest.raises(type(end)) as caught:
+    with stopped(monkeypatch, end, "operators.starting.wait_for"), pytest.raises(type(end)) as caught:
         task.attempt()
     assert caught.value is end
 

@@ -19,8 +19,9 @@ import pytest
 from airflow_provider_segmind.account import answers
 from airflow_provider_segmind.account.answers import LARGEST, LIFETIME, LIFETIME_OF_ERRORS, Answer, share
 from airflow_provider_segmind.account.statement import Statement, is_statement, read_statement
-from airflow_provider_segmind.api.answers import Credits, HistoryEntry, HistoryPage
+from airflow_provider_segmind.api.answers import Credits
 from airflow_provider_segmind.api.call import Call
+from airflow_provider_segmind.api.history import HistoryEntry, HistoryPage
 from airflow_provider_segmind.hooks import shared_files
 from airflow_provider_segmind.hooks.segmind import SegmindHook
 

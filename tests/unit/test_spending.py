@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_segmind.api.locations import output_location
-from airflow_provider_segmind.api.unresolved_submit import submit_name
+from airflow_provider_segmind.api.request_ids import submit_name
 from airflow_provider_segmind.compat import AirflowFailException
 from airflow_provider_segmind.durability.expense import Expense, Limit, check_limit, usd
 from airflow_provider_segmind.durability.run_expenses import RunExpenses
@@ -364,7 +364,7 @@ def test_of_many_tasks_at_once_as_many_submit_as_the_limit_allows(
 
     def run(index: int) -> str:
         task = instance(index, max_cost_per_run=1.6)
-        begun = task.new_operator()._begin(task.context)  # Airflow 2.11 refuses `execute` in a thread
+        begun = task.new_operator()._begin_submit(task.context)  # Airflow 2.11 refuses `execute` in a thread
         together.wait()
         try:
             begun.start()

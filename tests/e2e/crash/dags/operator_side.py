@@ -10,7 +10,7 @@ from airflow_provider_segmind.durability import submission
 from airflow_provider_segmind.durability.record import RecordState, RequestRecord
 from airflow_provider_segmind.durability.store import RecordStore
 from airflow_provider_segmind.hooks.segmind import SegmindHook
-from airflow_provider_segmind.operators import running
+from airflow_provider_segmind.operators import running, starting
 from airflow_provider_segmind.operators.kling import KlingImageToVideoOperator
 
 
@@ -79,7 +79,7 @@ class MortalKlingOperator(KlingImageToVideoOperator):
         wrap(SegmindHook, "submit", before_submit)
         wrap(SegmindHook, "send", after=after_send)
         wrap(running, "push_summary", lambda *_: death.at("before_result"))
-        wrap(running.InferenceRun, "_defer_until_done", lambda *_: death.at("at_defer"))
+        wrap(starting.StartingRun, "_defer_until_done", lambda *_: death.at("at_defer"))
         return death
 
 
