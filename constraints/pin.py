@@ -30,7 +30,7 @@ EXTRAS = ("emulator", "redis")
 GROUPS = ("test", "check", "postgres", "bench")
 DATED_GROUPS = ("test", "postgres")
 MORE_DATED_GROUPS = {"3.0": ("storage",)}
-"""A watch keeps in a bucket what it has reported. Airflow 3.0 is the one in which a look at a connection can hang."""
+"""For a watch that keeps in a bucket what it has reported: in Airflow 3.0, a look at a connection could hang."""
 NEWEST_GROUPS = ("browser", "celery", "docs", "mutants", "storage")
 NEWEST_EXTRAS = ("openlineage",)
 """With today's packages, only the newest Airflow is tested with these, as with its groups."""
