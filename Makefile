@@ -28,7 +28,7 @@ FORGETFUL := tests/integration/test_paid_once.py::test_an_airflow_that_cannot_re
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo contract ui test test-interrupted test-long test-cluster test-crashes test-small-cluster test-storages simulation mutants test-browser screenshots bench docs check check-versions check-dated check-examples check-crashes check-pythons test-lowest build format constraints clean
+.PHONY: help install demo contract ui test test-interrupted test-long test-cluster test-crashes test-small-cluster test-storages simulation mutants test-browser screenshots bench bench-fleet docs check check-versions check-dated check-examples check-crashes check-pythons test-lowest build format constraints clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -120,6 +120,10 @@ endef
 bench: install ## Measure what waiting and storing cost, next to what one would write instead (LONG=1: the sizes that take fifty minutes, too)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) --group bench
 	$(BIN)/python -m benchmarks $(if $(LONG),--long)
+
+bench-fleet: install ## Measure how fast a key's clips get done on Celery with two of everything, next to the official client (CLIPS=24,100,300 ROUNDS=…)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) --group bench
+	$(BIN)/python -m benchmarks.fleet $(if $(CLIPS),--clips $(CLIPS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 docs: install ## Build the documentation site into .docs/; a broken link or an undocumented public name fails
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) --group docs

@@ -31,17 +31,21 @@ class _Library:
 
     :param file_class: What its ``open`` returns then. For other kinds of buckets it may return something else.
     :param content_type: The argument of its ``open`` for the media type.
+    :param end: What deletes an upload that is neither published nor aborted.
     """
 
     file_class: str
     content_type: str
+    end: str
 
 
 _LIBRARIES = {
     # A multipart upload, or a single PutObject for less than a block.
-    "s3fs": _Library("S3File", "ContentType"),
+    "s3fs": _Library(
+        "S3File", "ContentType", "a lifecycle rule of the bucket deletes it (AbortIncompleteMultipartUpload)"
+    ),
     # A resumable upload. In a zonal bucket, the file is a ZonalFile: readers see its object grow.
-    "gcsfs": _Library("GCSFile", "content_type"),
+    "gcsfs": _Library("GCSFile", "content_type", "Google deletes it, after a week"),
     # adlfs has a module of its own: azure_blob.
 }
 
@@ -101,7 +105,7 @@ def open_unpublished(storage: Any, path: str, media_type: str, most_bytes: int) 
     if type(file).__name__ != library.file_class:
         file.closed = True  # nothing was written, and nothing must be when it is collected
         return None
-    return _UnpublishedFile(file, path)
+    return _UnpublishedFile(file, path, library.end)
 
 
 class _UnpublishedFile:
@@ -109,11 +113,13 @@ class _UnpublishedFile:
     The same, as a file.
 
     :param file: As fsspec has opened it, with ``autocommit=False``.
+    :param end: What deletes the upload if it can be neither published nor aborted.
     """
 
-    def __init__(self, file: Any, path: str) -> None:
+    def __init__(self, file: Any, path: str, end: str) -> None:
         self._file = file
         self._path = path
+        self._end = end
         self._published = False
 
     def write(self, piece: bytes) -> None:
@@ -146,8 +152,9 @@ class _UnpublishedFile:
             return
         except Exception as error:  # noqa: BLE001 - the error that matters is on its way
             log.warning(
-                "The unfinished upload of %s could not be aborted: %s. Nobody sees it, but it takes space until a "
-                "lifecycle rule of the bucket deletes it (AbortIncompleteMultipartUpload)",
+                "The unfinished upload of %s could not be aborted: %s. "
+                "Nobody sees it, but it takes space until %s",
                 self._path,
                 type(error).__name__,
+                self._end,
             )

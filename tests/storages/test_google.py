@@ -100,6 +100,18 @@ def test_an_upload_that_the_storage_refuses_changes_nothing(google: Google, buck
     assert google.contents() == {NAME: OLD}
 
 
+def test_an_upload_that_cannot_be_aborted_is_said_to_end_by_itself(
+    google: Google, bucket_of: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    google.gate.allowed = {"begin", "send"}
+    with new_object(bucket_of, LARGE):
+        pass
+    (warning,) = caplog.messages
+    assert warning.startswith(f"The unfinished upload of {PATH} could not be aborted: ")
+    assert warning.endswith("it takes space until Google deletes it, after a week")
+    assert google.contents() == {}
+
+
 def test_a_storage_that_may_not_be_written_to_is_known(google: Google, bucket_of: Any) -> None:
     google.gate.allowed = {"get", "list"}
     with pytest.raises(PermissionError):
