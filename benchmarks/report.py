@@ -46,8 +46,8 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
     """Return the median of several runs, and from where to where they went."""
-    middle = f"{median(values):.{digits}f}"
-    return middle if len(values) == 1 else f"{middle} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+    middle, least, most = (f"{each:.{digits}f}" for each in (median(values), min(values), max(values)))
+    return middle if least == most else f"{middle} ({least} to {most})"
 
 
 def machine() -> str:
