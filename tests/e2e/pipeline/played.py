@@ -28,6 +28,10 @@ DOLLARS_PER_IMAGE = 5.0
 RUN_SECONDS = 2400.0
 PAUSE = 0.2
 SUCCEEDED = ("success", "skipped")
+ATTEMPTS = 4
+"""Of a task of the example DAG, at most."""
+
+IN_A_WORKER = ("queued", "running")
 LINES = 5
 """Of the log of each attempt of a task that did not succeed."""
 
@@ -97,7 +101,8 @@ def played(
     Make a clip of each image.
 
     :param folder: Where to keep everything; None for a folder that is thrown away.
-    :param deaths: How many processes are killed at most. A task has four attempts.
+    :param deaths: How many processes are killed at most. Nothing is killed while a task is in a worker for its
+        last attempt: after that death it would have failed for good, whatever it does.
     :param pause: Mean seconds between two deaths.
     :param executor: `local`: one of each process, and tasks and their supervisors die. `celery`: two schedulers,
         two triggerers and two workers on PostgreSQL and Redis, which die as well and are replaced.
@@ -172,10 +177,14 @@ def _ended(rig: Rig, run: Run, killer: Killer, deaths: int, pause: float) -> str
             states = Counter(row.state for row in run.rows())
             raise TimeoutError(f"the run is {state}: {states}")
         due = killer.deaths < deaths and time.monotonic() > next_death
-        if due and rig.segmind.ledger()["submits"] and killer.kill_one():
+        if due and rig.segmind.ledger()["submits"] and not _is_in_last_attempt(run) and killer.kill_one():
             next_death = time.monotonic() + killer.random.expovariate(1 / pause)
         time.sleep(PAUSE)
     return str(state)
+
+
+def _is_in_last_attempt(run: Run) -> bool:
+    return any(row.try_number >= ATTEMPTS and row.state in IN_A_WORKER for row in run.rows(TASK_ID))
 
 
 def _failure(cluster: Cluster, row: TaskRow) -> str:
