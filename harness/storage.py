@@ -52,7 +52,7 @@ class S3:
 
 @contextmanager
 def s3_server(bucket: str) -> Iterator[S3]:
-    """Run the server for the length of a ``with`` block, with one bucket in it."""
+    """Run the server for the length of a ``with`` block, with one empty bucket in it."""
     import boto3
     from moto.server import ThreadedMotoServer
 
@@ -63,6 +63,9 @@ def s3_server(bucket: str) -> Iterator[S3]:
         host, port = server.get_host_and_port()
         url = f"http://{host}:{port}"
         made = boto3.resource("s3", endpoint_url=url, **KEY).create_bucket(Bucket=bucket)
+        made.objects.delete()  # all servers of a process have the same buckets, also those that have ended
+        for upload in made.multipart_uploads.all():
+            upload.abort()
         extra = {"endpoint_url": url, "region_name": KEY["region_name"]}
         yield S3(made, {"conn_type": "aws", "login": "key", "password": "secret", "extra": extra})
     finally:

@@ -21,6 +21,7 @@ from harness import (
     check_broker,
     check_postgres,
 )
+from harness.storage import s3_server
 
 
 @pytest.mark.parametrize(
@@ -106,3 +107,13 @@ def test_a_signal_is_acted_on_at_the_next_check() -> None:
 def test_a_signal_that_nothing_checked_is_acted_on_in_the_end() -> None:
     with pytest.raises(StoppedError, match="SIGHUP"), NotedSignals():
         os.kill(os.getpid(), signal.SIGHUP)
+
+
+def test_a_bucket_is_empty_whatever_an_earlier_server_of_the_process_held() -> None:
+    pytest.importorskip("moto", reason="part of the group storage")
+    with s3_server("harness") as before:
+        before.bucket.put_object(Key="clips/a.mp4", Body=b"a clip")
+        before.bucket.Object("clips/b.mp4").initiate_multipart_upload()
+    with s3_server("harness") as after:
+        assert after.contents("") == {}
+        assert after.unfinished_uploads() == 0
