@@ -127,6 +127,6 @@ def _read_tls(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         raise invalid(name, "ssl_keyfile", "needs ssl_certfile, the certificate of this key")
     given = fields.get("ssl_check_hostname")
     is_checked = given is None or given == "" or read_flag_field(name, "ssl_check_hostname", given)
-    # Before redis 6, the client checks the host name only if it is told to. With "none" there is nothing to check.
+    # The package redis before version 6 checks the host name only on request. "none" accepts any host.
     read["ssl_check_hostname"] = is_checked and read.get("ssl_cert_reqs") != "none"
     return read

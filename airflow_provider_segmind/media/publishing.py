@@ -46,7 +46,7 @@ _LIBRARIES = {
     ),
     # A resumable upload. In a zonal bucket, the file is a ZonalFile: readers see its object grow.
     "gcsfs": _Library("GCSFile", "content_type", "Google deletes it, after a week"),
-    # adlfs has a module of its own: azure_blob.
+    # The files of adlfs cannot do this. The module azure_blob does it for Azure.
 }
 
 

@@ -49,8 +49,7 @@ _FINAL_NUMBERS = (
 
 _LOGINS = ("endpoint_url", "connection_string", "account_key", "sas_token", "credential")
 """
-What a file system with a login has, also if it says that it is anonymous: so does adlfs up to 2026.2 unless it is
-told otherwise.
+What a file system with a login has. It counts more than `anon`: adlfs up to 2026.2 calls every login anonymous.
 """
 
 _STATUS_NUMBERS = {400: errno.EINVAL, 401: errno.EACCES, 403: errno.EACCES, 404: errno.ENOENT}

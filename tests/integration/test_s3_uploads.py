@@ -10,26 +10,20 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_segmind.api.download import Download
 from airflow_provider_segmind.emulator.running import RunningEmulator
 from airflow_provider_segmind.exceptions import (
-    DownloadError,
     InvalidParameterError,
     OutputNotStoredError,
     SegmindError,
 )
 from airflow_provider_segmind.media import publishing
 from airflow_provider_segmind.media.publishing import MIB, block_size
-from airflow_provider_segmind.media.storing import OutputStore, StoredOutput
+from airflow_provider_segmind.media.storing import OutputStore
 from harness.s3_gate import WRITING, Gate, s3_gate
 from harness.storage import S3
+from tests.stored_clips import CONTENT, FAILURES_IN_THE_MIDDLE, LARGE, REQUEST, SMALL, store, store_at
 
-START = b"\x00\x00\x00\x1cftypisom\x00\x00\x02\x00isomiso2mp41"
-SMALL = START + bytes(3000)
-LARGE = START + bytes(20 * MIB)
 NUMBERS = itertools.count()
-REQUEST = "7d1c0f7e-0000-4000-8000-000000000001"
-CONTENT = {"small": SMALL, "large": LARGE}
 UPLOADS = {
     "small": {"PutObject": 1},
     "large": {"CreateMultipartUpload": 1, "UploadPart": 3, "CompleteMultipartUpload": 1},
@@ -66,21 +60,8 @@ def open_gate(bucket_of: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
 def store_of(
     gate: Gate, content: bytes, *, path: str = "uploads/clip.mp4", failure: BaseException | None = None
 ) -> OutputStore:
-    """Return a store that gets content piece by piece, and a failure at its end."""
-
-    def fetch(url: str, download: Download, request_id: str) -> Iterator[bytes]:
-        download.content_type = "video/mp4"
-        for start in range(0, len(content), MIB):
-            yield content[start : start + MIB]
-        if failure is not None:
-            raise failure
-
-    return OutputStore(f"s3://products/{path}", gate.conn_id, 2 * 1024 * MIB, fetch)
-
-
-def store(outputs: OutputStore, *before: StoredOutput) -> StoredOutput:
-    (output,) = outputs.store(["https://example.com/a"], REQUEST, before)
-    return output
+    """Return a store behind a gate."""
+    return store_at(f"s3://products/{path}", gate.conn_id, content, failure)
 
 
 @pytest.mark.parametrize("size", CONTENT)
@@ -148,16 +129,7 @@ def test_the_check_leaves_no_object_also_if_it_may_not_abort(
 
 
 @pytest.mark.parametrize("size", CONTENT)
-@pytest.mark.parametrize(
-    ("failure", "raised"),
-    [
-        (DownloadError("broken off", request_id=REQUEST), DownloadError),
-        (OSError("a bug"), OutputNotStoredError),
-        (KeyboardInterrupt(), KeyboardInterrupt),
-        (SystemExit(1), SystemExit),
-    ],
-    ids=["download", "error", "interrupt", "exit"],
-)
+@FAILURES_IN_THE_MIDDLE
 def test_nothing_is_left_of_a_failure_in_the_middle(
     open_gate: Callable[..., Gate],
     bucket_of: S3,

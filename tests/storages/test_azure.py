@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import gc
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_segmind.api.download import Download
 from airflow_provider_segmind.exceptions import (
-    DownloadError,
     InvalidParameterError,
     OutputNotStoredError,
     SegmindError,
 )
 from airflow_provider_segmind.media.azure_blob import MOST_BLOCKS
 from airflow_provider_segmind.media.output_folders import NewFileTerms
-from airflow_provider_segmind.media.publishing import block_size
-from airflow_provider_segmind.media.storing import OutputStore, StoredOutput
+from airflow_provider_segmind.media.publishing import MIB, block_size
+from airflow_provider_segmind.media.storing import OutputStore
+from tests.storages.killing import kill_once_sent
 from tests.storages.servers import ACCOUNT
+from tests.stored_clips import CONTENT, FAILURES_IN_THE_MIDDLE, LARGE, REQUEST, SMALL, store, store_at
 
 if TYPE_CHECKING:
     from airflow_provider_segmind.emulator.running import RunningEmulator
@@ -34,18 +31,12 @@ if TYPE_CHECKING:
 
 Connect = Callable[..., str]
 
-MIB = 1024 * 1024
-START = b"\x00\x00\x00\x1cftypisom\x00\x00\x02\x00isomiso2mp41"
-SMALL = START + bytes(3000)
-LARGE = START + bytes(20 * MIB)
-CONTENT = {"small": SMALL, "large": LARGE}
 UPLOADS = {"small": {"Put Block": 1, "Put Block List": 1}, "large": {"Put Block": 3, "Put Block List": 1}}
 READING = {"Get Blob", "Get Blob Properties", "List Blobs", "Get Block List", "Get Container Properties"}
 WRITING = "w"
 """Of a signature: it may write, and not read, list or delete."""
 
 OLD = b"an older clip"
-REQUEST = "7d1c0f7e-0000-4000-8000-000000000001"
 
 
 def store_of(
@@ -56,21 +47,8 @@ def store_of(
     bucket: str = "products",
     failure: BaseException | None = None,
 ) -> OutputStore:
-    """Return a store that gets content piece by piece, and a failure at its end."""
-
-    def fetch(url: str, download: Download, request_id: str) -> Iterator[bytes]:
-        download.content_type = "video/mp4"
-        for start in range(0, len(content), MIB):
-            yield content[start : start + MIB]
-        if failure is not None:
-            raise failure
-
-    return OutputStore(f"abfs://{bucket}/{path}", conn_id, 2 * 1024 * MIB, fetch)
-
-
-def store(outputs: OutputStore, *before: StoredOutput) -> StoredOutput:
-    (output,) = outputs.store(["https://example.com/a"], REQUEST, before)
-    return output
+    """Return a store in the container."""
+    return store_at(f"abfs://{bucket}/{path}", conn_id, content, failure)
 
 
 def new_file(conn_id: str) -> Any:
@@ -149,7 +127,7 @@ def test_what_cannot_be_written_to_is_known_before_the_submit(
 def test_a_login_counts_though_adlfs_says_that_it_is_anonymous(
     azure: Azure, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Older ones say so unless they are told otherwise; the variable lets newer ones say it, too."""
+    """Older versions say so by default. The variable makes newer ones say it, too."""
     monkeypatch.setenv("AZURE_STORAGE_ANON", "true")
     outputs = store_of(connect(WRITING), SMALL)
     outputs.check()
@@ -173,16 +151,7 @@ def test_a_folder_is_known_before_the_submit(azure: Azure, connect: Connect) -> 
 
 
 @pytest.mark.parametrize("size", CONTENT)
-@pytest.mark.parametrize(
-    ("failure", "raised"),
-    [
-        (DownloadError("broken off", request_id=REQUEST), DownloadError),
-        (OSError("a bug"), OutputNotStoredError),
-        (KeyboardInterrupt(), KeyboardInterrupt),
-        (SystemExit(1), SystemExit),
-    ],
-    ids=["download", "error", "interrupt", "exit"],
-)
+@FAILURES_IN_THE_MIDDLE
 @pytest.mark.parametrize("before", [{}, {"uploads/clip.mp4": OLD}], ids=["new", "replaced"])
 def test_a_failure_in_the_middle_changes_nothing_that_is_seen(
     azure: Azure,
@@ -284,21 +253,7 @@ def test_a_process_that_is_killed_in_the_middle_leaves_blocks_that_nobody_sees(
         "    print('sent', flush=True)\n"
         "    sys.stdin.read()\n"
     )
-    root = Path(__file__).parents[2]
-    conn_id = connect()  # an environment variable, which the process inherits
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    killed = subprocess.Popen(
-        [sys.executable, "-c", script, conn_id],
-        env=environment,
-        cwd=root,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with killed:
-        assert killed.stdout is not None
-        assert any(line == "sent\n" for line in killed.stdout), "it ended before it had sent anything"
-        killed.kill()
+    kill_once_sent(script, connect())  # the connection is an environment variable, which the process inherits
     assert azure.contents() == {"uploads/clip.mp4": OLD}
     assert azure.staged_blocks("uploads/clip.mp4") == 1
     store(store_of(connect(), SMALL))

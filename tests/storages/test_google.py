@@ -7,17 +7,15 @@ where the login comes from.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_segmind.media import bucket
 from airflow_provider_segmind.media.publishing import UnpublishedObject, open_unpublished
+from tests.storages.killing import kill_once_sent
 
 if TYPE_CHECKING:
     from tests.storages.servers import Google
@@ -142,16 +140,6 @@ def test_a_process_that_is_killed_in_the_middle_leaves_nothing_that_is_seen(
         "    print('sent', flush=True)\n"
         "    sys.stdin.read()\n"
     )
-    killed = subprocess.Popen(
-        [sys.executable, "-c", script, f"http://{google.gate.address}"],
-        cwd=Path(__file__).parents[2],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with killed:
-        assert killed.stdout is not None
-        assert any(line == "sent\n" for line in killed.stdout), "it ended before it had sent anything"
-        killed.kill()
+    kill_once_sent(script, f"http://{google.gate.address}")
     assert google.gate.calls["send"] == 2
     assert google.contents() == {NAME: OLD}
